@@ -1,0 +1,92 @@
+//! One line of the audit trail: who did what, to what, when. Never a secret, never a request body.
+use serde::Serialize;
+
+use crate::{
+    id::{AccountId, EventId},
+    time::Timestamp,
+};
+
+/// What happened, by its stable name in the API.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub enum Action {
+    /// An account was made.
+    #[serde(rename = "account.created")]
+    AccountCreated,
+    /// Name, gate or status of an account changed.
+    #[serde(rename = "account.updated")]
+    AccountUpdated,
+    /// A person became a member, or their role or name changed.
+    #[serde(rename = "member.saved")]
+    MemberSaved,
+    /// A person is no longer a member.
+    #[serde(rename = "member.removed")]
+    MemberRemoved,
+    /// A one-time sign-in link was made.
+    #[serde(rename = "sign_in_link.created")]
+    SignInLinkCreated,
+    /// A sign-in link was used; a session began.
+    #[serde(rename = "session.started")]
+    SessionStarted,
+    /// A person signed out.
+    #[serde(rename = "session.ended")]
+    SessionEnded,
+    /// A credential was made; its secret was shown to the actor, once.
+    #[serde(rename = "credential.created")]
+    CredentialCreated,
+    /// A credential ended.
+    #[serde(rename = "credential.deleted")]
+    CredentialDeleted,
+    /// Someone tried what they may not.
+    #[serde(rename = "access.denied")]
+    AccessDenied,
+    /// An operator API key was made.
+    #[serde(rename = "operator_key.created")]
+    OperatorKeyCreated,
+    /// An operator API key ended.
+    #[serde(rename = "operator_key.revoked")]
+    OperatorKeyRevoked,
+}
+
+impl Action {
+    /// Its stable name.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::AccountCreated => "account.created",
+            Self::AccountUpdated => "account.updated",
+            Self::MemberSaved => "member.saved",
+            Self::MemberRemoved => "member.removed",
+            Self::SignInLinkCreated => "sign_in_link.created",
+            Self::SessionStarted => "session.started",
+            Self::SessionEnded => "session.ended",
+            Self::CredentialCreated => "credential.created",
+            Self::CredentialDeleted => "credential.deleted",
+            Self::AccessDenied => "access.denied",
+            Self::OperatorKeyCreated => "operator_key.created",
+            Self::OperatorKeyRevoked => "operator_key.revoked",
+        }
+    }
+}
+
+/// An event about to be written, in the transaction of what it tells.
+#[derive(Clone, Debug)]
+pub struct Event {
+    /// Its id; in time order.
+    pub id: EventId,
+    /// When.
+    pub at: Timestamp,
+    /// The account it concerns; none for the installation itself.
+    pub account: Option<AccountId>,
+    /// Who, as text: `operator:<key name>`, `member:<email>`, `system`.
+    pub actor: String,
+    /// What.
+    pub action: Action,
+    /// To what: a public part, an email, an id. Safe to show.
+    pub target: String,
+    /// What changed, as a JSON object; safe to show.
+    pub detail: serde_json::Value,
+    /// The request that caused it.
+    pub request_id: String,
+    /// Where it came from, when known.
+    pub source: Option<String>,
+}

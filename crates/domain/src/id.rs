@@ -1,0 +1,67 @@
+//! Typed row ids: UUID version 7 (RFC 9562, section 5.7), so that ids sort by the time they were made.
+use std::{fmt, str::FromStr};
+
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use crate::{chance::Chance, time::Timestamp};
+
+macro_rules! id {
+    ($($(#[$doc:meta])* $name:ident),*) => {$(
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[serde(transparent)]
+        pub struct $name(Uuid);
+
+        impl $name {
+            /// A new id, made at `now`.
+            #[must_use]
+            pub fn new(now: Timestamp, chance: &dyn Chance) -> Self {
+                Self(version_7(now, chance))
+            }
+
+            /// The id as 16 bytes.
+            #[must_use]
+            pub const fn as_bytes(&self) -> &[u8; 16] {
+                self.0.as_bytes()
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                self.0.as_hyphenated().fmt(f)
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = uuid::Error;
+
+            /// Reads the hyphenated form only, in either case: one id, one spelling of its shape.
+            fn from_str(text: &str) -> Result<Self, Self::Err> {
+                text.parse::<uuid::fmt::Hyphenated>().map(|id| Self(id.into_uuid()))
+            }
+        }
+    )*};
+}
+
+id!(
+    /// An account.
+    AccountId,
+    /// A credential's row; what integrations send is its public part.
+    CredentialId,
+    /// One secret of a credential.
+    SecretId,
+    /// One line of the audit trail.
+    EventId,
+    /// An operator's own API key.
+    OperatorKeyId,
+    /// One request, as seen by Claviger.
+    RequestId
+);
+
+fn version_7(now: Timestamp, chance: &dyn Chance) -> Uuid {
+    let mut random = [0; 10];
+    chance.fill(&mut random);
+    let millis = u64::try_from(now.micros().div_euclid(1000)).unwrap_or(0);
+    uuid::Builder::from_unix_timestamp_millis(millis, &random).into_uuid()
+}

@@ -1,0 +1,135 @@
+//! The verdict on a request whose credential has been looked up. Pure: `now`, the address and every state are given.
+use std::net::IpAddr;
+
+use crate::{
+    access::Access,
+    account::{Account, Status},
+    credential::{Credential, State},
+    id::AccountId,
+    kind::{ActsFor, Kind},
+    schemes::{Fields, Repeated},
+    time::Timestamp,
+};
+
+/// Why a request is refused, as far as the one who sent it may know.
+///
+/// Unknown, wrong, ended, expired, paused, withdrawn and suspended are one answer, [`Refusal::Unauthenticated`]: who cannot prove a
+/// living credential learns nothing about it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Refusal {
+    /// No credential was sent.
+    NoCredential,
+    /// More than one was sent (RFC 6750, section 2: `invalid_request`).
+    SeveralCredentials,
+    /// We do not know you.
+    Unauthenticated,
+    /// The header that names the account is missing.
+    AccountMissing,
+    /// The header that names the account is not one id.
+    AccountMalformed,
+    /// That account is not this credential's to act for.
+    AccountForbidden,
+}
+
+impl Refusal {
+    /// Every refusal, for tables and documents.
+    pub const ALL: [Self; 6] = [
+        Self::NoCredential,
+        Self::SeveralCredentials,
+        Self::Unauthenticated,
+        Self::AccountMissing,
+        Self::AccountMalformed,
+        Self::AccountForbidden,
+    ];
+
+    /// The HTTP status the client gets.
+    #[must_use]
+    pub const fn status(self) -> u16 {
+        match self {
+            Self::NoCredential | Self::Unauthenticated => 401,
+            Self::SeveralCredentials | Self::AccountMissing | Self::AccountMalformed => 400,
+            Self::AccountForbidden => 403,
+        }
+    }
+
+    /// The stable code.
+    #[must_use]
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::NoCredential => "credential_required",
+            Self::SeveralCredentials => "several_credentials",
+            Self::Unauthenticated => "credential_invalid",
+            Self::AccountMissing => "account_required",
+            Self::AccountMalformed => "account_malformed",
+            Self::AccountForbidden => "account_forbidden",
+        }
+    }
+
+    /// A sentence that says what to do.
+    #[must_use]
+    pub const fn detail(self) -> &'static str {
+        match self {
+            Self::NoCredential => "Send a credential in the Authorization header.",
+            Self::SeveralCredentials => "Send exactly one credential.",
+            Self::Unauthenticated => "This credential is not accepted. Check it, or ask for a new token.",
+            Self::AccountMissing => "Name the account this request is about in the AccountId header.",
+            Self::AccountMalformed => "The AccountId header must hold one account id, a UUID.",
+            Self::AccountForbidden => "This credential may not act for that account.",
+        }
+    }
+}
+
+/// Whether credentials of `account` are accepted at all: it and every account above it active, and its gate open.
+#[must_use]
+pub fn in_good_standing<'a>(account: &Account, kind: &Kind, mut above: impl Iterator<Item = &'a Account>) -> bool {
+    account.status == Status::Active && (kind.gate.is_none() || account.api_access) && above.all(|account| account.status == Status::Active)
+}
+
+/// Whether a credential, its secret or token proven, is alive at `now` and may be used from `client_ip`.
+#[must_use]
+pub fn is_alive(credential: &Credential, now: Timestamp, client_ip: Option<IpAddr>) -> bool {
+    credential.state == State::Active
+        && credential.expires_at.is_none_or(|end| now < end)
+        && (credential.allowed_networks.is_empty()
+            || client_ip.is_some_and(|ip| credential.allowed_networks.iter().any(|network| network.contains(ip))))
+}
+
+/// Which account a request says it is about: the credential's own, when its kind asks for no header.
+///
+/// # Errors
+/// When the kind's header is missing, repeated, or not a UUID.
+pub fn acting_account<F: Fields>(own: AccountId, kind: &Kind, fields: &F) -> Result<AccountId, Refusal> {
+    let Some(name) = &kind.credentials.account_header else { return Ok(own) };
+    match fields.single(name) {
+        Ok(None) => Err(Refusal::AccountMissing),
+        Err(Repeated) => Err(Refusal::AccountMalformed),
+        Ok(Some(value)) => {
+            std::str::from_utf8(value).ok().and_then(|text| text.trim_ascii().parse().ok()).ok_or(Refusal::AccountMalformed)
+        }
+    }
+}
+
+/// Whether a credential of `own` may act for `acting`. Whether `acting` is in use itself was found with it: None when it is unknown.
+///
+/// # Errors
+/// When it may not, or there is no such account: one answer for both.
+pub fn may_act_for(own: &Account, kind: &Kind, acting: Option<&Account>) -> Result<(), Refusal> {
+    let Some(acting) = acting else { return Err(Refusal::AccountForbidden) };
+    let related = acting.id == own.id
+        || match kind.credentials.acts_for {
+            ActsFor::Itself => false,
+            ActsFor::Children => acting.lineage.parent() == Some(own.id),
+        };
+    if related && acting.status == Status::Active { Ok(()) } else { Err(Refusal::AccountForbidden) }
+}
+
+/// What an allowed request is allowed as.
+#[derive(Clone, Copy, Debug)]
+pub struct Principal<'a> {
+    /// The credential.
+    pub credential: &'a Credential,
+    /// The account acted for.
+    pub acting_account: AccountId,
+    /// What may be done: the credential's access, never more than its token was given.
+    pub access: &'a Access,
+}
