@@ -1,0 +1,212 @@
+//! The store, its transactions, and every place where the two engines differ.
+use claviger_domain::{event::Event, id::AccountId};
+
+use crate::{
+    StoreError, event, migrate,
+    postgres::Postgres,
+    sqlite::{self, Sqlite},
+    value::{Row, Value},
+};
+
+/// The database of an installation.
+#[derive(Clone, Debug)]
+pub struct Store {
+    engine: Engine,
+}
+
+#[derive(Clone, Debug)]
+enum Engine {
+    Sqlite(Sqlite),
+    Postgres(Postgres),
+}
+
+/// A connection for reading. Each statement sees what was committed when it began.
+#[derive(Debug)]
+pub struct Reader(Connection);
+
+/// A transaction that writes. Dropped before [`Tx::commit`], it has done nothing.
+#[derive(Debug)]
+pub struct Tx(Connection);
+
+/// Proof that an event tells what this transaction does. Only [`Tx::record`] makes one, and [`Tx::commit`] asks for it.
+#[derive(Debug)]
+pub struct Recorded(());
+
+#[derive(Debug)]
+enum Connection {
+    SqliteReader(sqlite::Pooled),
+    SqliteWriter(sqlite::Writing),
+    Postgres(crate::postgres::Pooled),
+}
+
+impl Store {
+    /// Opens the SQLite database at `path`, made and migrated as needed. `path` must lie on a local file system.
+    ///
+    /// # Errors
+    /// When it cannot be opened, or was made by a later version.
+    pub async fn open_sqlite(path: &std::path::Path) -> Result<Self, StoreError> {
+        let sqlite = Sqlite::open(path)?;
+        migrate::sqlite(&sqlite).await?;
+        Ok(Self { engine: Engine::Sqlite(sqlite) })
+    }
+
+    /// Connects to the PostgreSQL database at `url`, and migrates it as needed, under a lock that other nodes respect.
+    ///
+    /// # Errors
+    /// When it cannot be reached, or was made by a later version.
+    pub async fn open_postgres(url: &str) -> Result<Self, StoreError> {
+        let postgres = Postgres::connect(url)?;
+        migrate::postgres(&postgres).await?;
+        Ok(Self { engine: Engine::Postgres(postgres) })
+    }
+
+    /// Which engine this is, for logs and `doctor`.
+    #[must_use]
+    pub const fn engine_name(&self) -> &'static str {
+        match self.engine {
+            Engine::Sqlite(_) => "sqlite",
+            Engine::Postgres(_) => "postgres",
+        }
+    }
+
+    /// A connection for reading.
+    ///
+    /// # Errors
+    /// When the database is not available.
+    pub async fn reader(&self) -> Result<Reader, StoreError> {
+        Ok(Reader(match &self.engine {
+            Engine::Sqlite(sqlite) => Connection::SqliteReader(sqlite.reader()?),
+            Engine::Postgres(postgres) => Connection::Postgres(postgres.connection().await?),
+        }))
+    }
+
+    /// Begins a transaction that will write. On SQLite it is the only one until it ends.
+    ///
+    /// # Errors
+    /// When the database is not available.
+    pub async fn begin(&self) -> Result<Tx, StoreError> {
+        Ok(Tx(match &self.engine {
+            Engine::Sqlite(sqlite) => Connection::SqliteWriter(sqlite.begin().await?),
+            Engine::Postgres(postgres) => Connection::Postgres(postgres.begin().await?),
+        }))
+    }
+
+    /// Holds this database for one serving process: None while another has it. Kept until dropped.
+    ///
+    /// # Errors
+    /// When the database is not available.
+    pub async fn claim_serving(&self) -> Result<Option<Claim>, StoreError> {
+        match &self.engine {
+            // the data folder's lock file does this
+            Engine::Sqlite(_) => Ok(Some(Claim(None))),
+            Engine::Postgres(postgres) => Ok(postgres.claim_serving().await?.map(|connection| Claim(Some(connection)))),
+        }
+    }
+}
+
+/// See [`Store::claim_serving`].
+#[derive(Debug)]
+pub struct Claim(Option<crate::postgres::Pooled>);
+
+impl Claim {
+    /// Whether the claim still holds. It is lost with its connection.
+    pub async fn holds(&mut self) -> bool {
+        match &mut self.0 {
+            None => true,
+            Some(connection) => connection.query("SELECT 1::bigint", &[]).await.is_ok(),
+        }
+    }
+}
+
+impl Reader {
+    pub(crate) async fn query(&mut self, sql: &'static str, parameters: &[Value]) -> Result<Vec<Row>, StoreError> {
+        self.0.query(sql, parameters).await
+    }
+}
+
+impl Tx {
+    pub(crate) async fn query(&mut self, sql: &'static str, parameters: &[Value]) -> Result<Vec<Row>, StoreError> {
+        self.0.query(sql, parameters).await
+    }
+
+    /// Runs a statement that returns no rows; gives the number of rows it changed.
+    pub(crate) async fn execute(&mut self, sql: &'static str, parameters: &[Value]) -> Result<u64, StoreError> {
+        match &mut self.0 {
+            Connection::SqliteReader(_) => Err(StoreError::Unusable("a reader cannot write".into())),
+            Connection::SqliteWriter(writing) => writing.execute(sql, parameters),
+            Connection::Postgres(pooled) => pooled.execute(sql, parameters).await,
+        }
+    }
+
+    /// Keeps every other writer off this account until the transaction ends, so that limits hold under concurrency.
+    ///
+    /// # Errors
+    /// When the database is not available.
+    pub async fn lock_account(&mut self, id: AccountId) -> Result<(), StoreError> {
+        match &self.0 {
+            // the only writer already
+            Connection::SqliteReader(_) | Connection::SqliteWriter(_) => Ok(()),
+            Connection::Postgres(_) => self.query("SELECT 1::bigint FROM account WHERE id = $1 FOR UPDATE", &[id.to_string().into()]).await.map(|_| ()),
+        }
+    }
+
+    /// Writes the event that tells what this transaction does.
+    ///
+    /// # Errors
+    /// When the database is not available.
+    pub async fn record(&mut self, event: &Event) -> Result<Recorded, StoreError> {
+        event::insert(self, event).await?;
+        Ok(Recorded(()))
+    }
+
+    /// Makes the changes durable: when this returns, no crash loses them. They cannot be committed without an event.
+    ///
+    /// # Errors
+    /// [`StoreError::Unknown`] when the outcome cannot be told.
+    pub async fn commit(self, _recorded: Recorded) -> Result<(), StoreError> {
+        self.finish().await
+    }
+
+    /// Commits what is no one's deed: sessions seen, answers remembered, rows past their time.
+    ///
+    /// # Errors
+    /// As [`Tx::commit`].
+    pub async fn commit_housekeeping(self) -> Result<(), StoreError> {
+        self.finish().await
+    }
+
+    async fn finish(self) -> Result<(), StoreError> {
+        match self.0 {
+            Connection::SqliteReader(_) => Err(StoreError::Unusable("a reader cannot commit".into())),
+            Connection::SqliteWriter(writing) => writing.commit().await,
+            Connection::Postgres(pooled) => pooled.commit().await,
+        }
+    }
+}
+
+impl Connection {
+    async fn query(&mut self, sql: &'static str, parameters: &[Value]) -> Result<Vec<Row>, StoreError> {
+        match self {
+            Self::SqliteReader(pooled) => pooled.query(sql, parameters),
+            Self::SqliteWriter(writing) => writing.query(sql, parameters),
+            Self::Postgres(pooled) => pooled.query(sql, parameters).await,
+        }
+    }
+}
+
+/// What reads, be it a reader or a transaction in the middle of writing.
+pub(crate) trait Read: Send {
+    fn query(&mut self, sql: &'static str, parameters: &[Value]) -> impl Future<Output = Result<Vec<Row>, StoreError>> + Send;
+}
+
+impl Read for Reader {
+    async fn query(&mut self, sql: &'static str, parameters: &[Value]) -> Result<Vec<Row>, StoreError> {
+        self.0.query(sql, parameters).await
+    }
+}
+
+impl Read for Tx {
+    async fn query(&mut self, sql: &'static str, parameters: &[Value]) -> Result<Vec<Row>, StoreError> {
+        self.0.query(sql, parameters).await
+    }
+}

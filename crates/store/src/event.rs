@@ -1,0 +1,81 @@
+//! The audit trail. Lines are added and read; nothing changes or removes one.
+use claviger_domain::{event::Event, id::AccountId, time::Timestamp};
+
+use crate::{
+    Reader, StoreError, Tx,
+    page::{Page, PageRequest},
+    value::Row,
+};
+
+/// A line as read back.
+#[derive(Clone, Debug)]
+pub struct StoredEvent {
+    /// Its id.
+    pub id: String,
+    /// When.
+    pub at: Timestamp,
+    /// The account it concerns.
+    pub account_id: Option<String>,
+    /// Who.
+    pub actor: String,
+    /// What.
+    pub action: String,
+    /// To what.
+    pub target: String,
+    /// What changed, as JSON text.
+    pub detail: String,
+    /// The request that caused it.
+    pub request_id: String,
+    /// Where it came from.
+    pub source: Option<String>,
+}
+
+fn event(mut row: Row) -> Result<StoredEvent, StoreError> {
+    Ok(StoredEvent {
+        id: row.text()?,
+        at: row.time()?,
+        account_id: row.optional_text()?,
+        actor: row.text()?,
+        action: row.text()?,
+        target: row.text()?,
+        detail: row.text()?,
+        request_id: row.text()?,
+        source: row.optional_text()?,
+    })
+}
+
+pub(crate) async fn insert(tx: &mut Tx, event: &Event) -> Result<(), StoreError> {
+    tx.execute(
+        "INSERT INTO event (id, at, account_id, actor, action, target, detail, request_id, source) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+        &[
+            event.id.to_string().into(),
+            event.at.into(),
+            event.account.map(|id| id.to_string()).into(),
+            event.actor.as_str().into(),
+            event.action.as_str().into(),
+            event.target.as_str().into(),
+            event.detail.to_string().into(),
+            event.request_id.as_str().into(),
+            event.source.as_deref().into(),
+        ],
+    )
+    .await
+    .map(|_| ())
+}
+
+impl Reader {
+    /// The events of an account, newest first.
+    ///
+    /// # Errors
+    /// When the database is not available.
+    pub async fn list_events(&mut self, account: AccountId, page: &PageRequest) -> Result<Page<StoredEvent>, StoreError> {
+        let rows = self
+            .query(
+                "SELECT id, at, account_id, actor, action, target, detail, request_id, source FROM event \
+                 WHERE account_id = $1 AND id < $2 ORDER BY id DESC LIMIT $3",
+                &[account.to_string().into(), page.before().into(), page.fetch().into()],
+            )
+            .await?;
+        Ok(page.page(rows.into_iter().map(event).collect::<Result<_, _>>()?, |event: &StoredEvent| event.id.clone()))
+    }
+}

@@ -1,0 +1,111 @@
+//! Sign-in links and console sessions. Only digests are stored: a copy of the database signs no one in.
+use claviger_domain::{id::AccountId, secret::Digest, time::Timestamp};
+
+use crate::{Reader, StoreError, Tx, value::Row};
+
+/// Who a link or a session is for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Person {
+    /// The account they are a member of; None for the operator.
+    pub account_id: Option<AccountId>,
+    /// Their folded address, or the operator's name.
+    pub name: String,
+}
+
+/// A console session.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Session {
+    /// Whose.
+    pub person: Person,
+    /// When it began.
+    pub created_at: Timestamp,
+    /// When it was last used, to the minute.
+    pub seen_at: Timestamp,
+}
+
+fn person(row: &mut Row) -> Result<Person, StoreError> {
+    Ok(Person { account_id: row.optional_parsed()?, name: row.text()? })
+}
+
+impl Reader {
+    /// The session whose token has this digest.
+    ///
+    /// # Errors
+    /// When the database is not available.
+    pub async fn find_session(&mut self, digest: &Digest) -> Result<Option<Session>, StoreError> {
+        let rows = self.query("SELECT account_id, person, created_at, seen_at FROM session WHERE digest = $1", &[digest.as_bytes().into()]).await?;
+        rows.into_iter()
+            .next()
+            .map(|mut row| Ok(Session { person: person(&mut row)?, created_at: row.time()?, seen_at: row.time()? }))
+            .transpose()
+    }
+}
+
+impl Tx {
+    /// Remembers a sign-in link.
+    ///
+    /// # Errors
+    /// When the database is not available.
+    pub async fn insert_sign_in_link(&mut self, digest: &Digest, person: &Person, expires_at: Timestamp) -> Result<(), StoreError> {
+        self.execute(
+            "INSERT INTO sign_in_link (digest, account_id, person, expires_at) VALUES ($1, $2, $3, $4)",
+            &[digest.as_bytes().into(), person.account_id.map(|id| id.to_string()).into(), person.name.as_str().into(), expires_at.into()],
+        )
+        .await
+        .map(|_| ())
+    }
+
+    /// Uses a sign-in link up. None when there is none, or it had expired. Of two at once, one gets it.
+    ///
+    /// # Errors
+    /// When the database is not available.
+    pub async fn take_sign_in_link(&mut self, digest: &Digest, now: Timestamp) -> Result<Option<Person>, StoreError> {
+        let rows = self
+            .query("DELETE FROM sign_in_link WHERE digest = $1 RETURNING account_id, person, expires_at", &[digest.as_bytes().into()])
+            .await?;
+        let Some(mut row) = rows.into_iter().next() else { return Ok(None) };
+        let person = person(&mut row)?;
+        Ok((now < row.time()?).then_some(person))
+    }
+
+    /// Begins a session.
+    ///
+    /// # Errors
+    /// When the database is not available.
+    pub async fn insert_session(&mut self, digest: &Digest, person: &Person, now: Timestamp) -> Result<(), StoreError> {
+        self.execute(
+            "INSERT INTO session (digest, account_id, person, created_at, seen_at) VALUES ($1, $2, $3, $4, $4)",
+            &[digest.as_bytes().into(), person.account_id.map(|id| id.to_string()).into(), person.name.as_str().into(), now.into()],
+        )
+        .await
+        .map(|_| ())
+    }
+
+    /// Notes that a session was used.
+    ///
+    /// # Errors
+    /// When the database is not available.
+    pub async fn touch_session(&mut self, digest: &Digest, now: Timestamp) -> Result<(), StoreError> {
+        self.execute("UPDATE session SET seen_at = $2 WHERE digest = $1", &[digest.as_bytes().into(), now.into()]).await.map(|_| ())
+    }
+
+    /// Ends a session.
+    ///
+    /// # Errors
+    /// When the database is not available.
+    pub async fn delete_session(&mut self, digest: &Digest) -> Result<(), StoreError> {
+        self.execute("DELETE FROM session WHERE digest = $1", &[digest.as_bytes().into()]).await.map(|_| ())
+    }
+
+    /// Drops links, sessions and remembered answers that are past their time.
+    ///
+    /// # Errors
+    /// When the database is not available.
+    pub async fn sweep(&mut self, now: Timestamp, sessions_begun_before: Timestamp, sessions_seen_before: Timestamp) -> Result<(), StoreError> {
+        self.execute("DELETE FROM sign_in_link WHERE expires_at <= $1", &[now.into()]).await?;
+        self.execute("DELETE FROM idempotency WHERE expires_at <= $1", &[now.into()]).await?;
+        self.execute("DELETE FROM session WHERE created_at <= $1 OR seen_at <= $2", &[sessions_begun_before.into(), sessions_seen_before.into()])
+            .await
+            .map(|_| ())
+    }
+}
