@@ -15,6 +15,8 @@ pub struct Kinds(BTreeMap<String, Kind>);
 pub struct Kind {
     /// What people call it.
     pub name: String,
+    /// What it is for, in a sentence.
+    pub hint: String,
     /// The kinds of account it may stand directly under.
     pub parents: Vec<String>,
     /// Whether it may stand under no other account.
@@ -49,6 +51,8 @@ pub struct Role {
     pub id: String,
     /// Its name for people.
     pub name: String,
+    /// What it is for, in a sentence.
+    pub hint: String,
     /// What it may do; nothing listed, nothing allowed.
     #[serde(default)]
     pub can: Vec<Capability>,
@@ -147,6 +151,10 @@ pub struct Console {
     pub create: String,
     /// The button that makes it.
     pub submit: String,
+    /// The public part's name.
+    pub public_id: String,
+    /// The secret's name.
+    pub secret: String,
     /// The label field's name.
     pub label: String,
     /// What to enter there.

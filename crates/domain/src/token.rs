@@ -157,6 +157,7 @@ mod tests {
 
     use super::*;
 
+    #[derive(Debug)]
     struct Counting(AtomicU8);
 
     impl Chance for Counting {

@@ -1,1 +1,21 @@
-//! x
+//! HTTP: the console, the management API, the token endpoint, verification; and the app layer they share.
+
+pub mod app;
+pub mod clock;
+pub mod config;
+pub mod keyring;
+pub mod problem;
+pub mod serve;
+pub mod verify;
+
+mod api;
+mod body;
+mod console;
+mod metrics;
+mod oauth;
+mod request;
+mod router;
+mod tokens;
+
+pub use router::{gateway, openapi, public};
+pub use tokens::Tokens;

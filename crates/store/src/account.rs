@@ -92,6 +92,21 @@ impl Reader {
         Ok(page.page(rows.into_iter().map(account).collect::<Result<_, _>>()?, |account| account.id.to_string()))
     }
 
+    /// The accounts whose name holds `text` in any case, or whose id or external id it is, newest first.
+    ///
+    /// # Errors
+    /// When the database is not available.
+    pub async fn search_accounts(&mut self, text: &str, page: &PageRequest) -> Result<Page<Account>, StoreError> {
+        let pattern = format!("%{}%", text.to_lowercase().replace('!', "!!").replace('%', "!%").replace('_', "!_"));
+        let rows = self
+            .query(
+                select!("WHERE (id = $1 OR external_id = $1 OR lower(name) LIKE $2 ESCAPE '!') AND id < $3 ORDER BY id DESC LIMIT $4"),
+                &[text.into(), pattern.into(), page.before().into(), page.fetch().into()],
+            )
+            .await?;
+        Ok(page.page(rows.into_iter().map(account).collect::<Result<_, _>>()?, |account| account.id.to_string()))
+    }
+
     /// The accounts directly below `parent`, newest first.
     ///
     /// # Errors

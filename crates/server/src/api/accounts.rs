@@ -1,0 +1,83 @@
+//! `/v1/accounts`.
+use axum::{
+    http::HeaderMap,
+    response::Response,
+};
+use claviger_domain::{account::Status, id::AccountId, policy::SeeAccount};
+use claviger_store::account::AccountChange;
+use serde::Deserialize;
+use utoipa::ToSchema;
+
+use super::{At, List, Operator, Paging, created};
+use crate::{
+    app::{
+        accounts::{self, AccountView, NewAccount},
+        once::Once,
+    },
+    body::Json,
+    problem::Problem,
+};
+
+/// A new account.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Create {
+    /// An account kind, such as `corporate`.
+    kind: String,
+    /// 1 to 80 characters.
+    name: String,
+    /// The account it stands under; required for some kinds, impossible for others.
+    parent_id: Option<String>,
+    /// Your own id for it, unique: 1 to 128 visible ASCII characters.
+    external_id: Option<String>,
+}
+
+/// Creates an account.
+#[utoipa::path(
+    post, path = "/v1/accounts", tag = "accounts", request_body = Create, params(("Idempotency-Key" = Option<String>, Header)),
+    responses((status = 201, body = AccountView), (status = 409, description = "external_id is taken"), (status = 422, description = "A field is wrong"))
+)]
+pub(crate) async fn create(operator: Operator, headers: HeaderMap, body: Json<Create>) -> Result<Response, Problem> {
+    let once = Once::of(&operator.app, operator.actor(), &headers, "accounts", &body.bytes)?;
+    let Create { kind, name, parent_id, external_id } = body.value;
+    let new = NewAccount { kind, name, parent_id, external_id };
+    let make = accounts::create(&operator.app, &operator.context, &operator.grant, new, once.as_ref());
+    created(&operator.app, once.as_ref(), make).await
+}
+
+/// Lists all accounts, newest first.
+#[utoipa::path(get, path = "/v1/accounts", tag = "accounts", params(Paging), responses((status = 200, body = List<AccountView>)))]
+pub(crate) async fn list(operator: Operator, paging: Paging) -> Result<axum::Json<List<AccountView>>, Problem> {
+    let page = operator.app.store.reader().await?.list_accounts(&paging.request()).await?;
+    Ok(super::list(page, |account| AccountView::from(account)))
+}
+
+/// Shows an account.
+#[utoipa::path(get, path = "/v1/accounts/{id}", tag = "accounts", responses((status = 200, body = AccountView), (status = 404, description = "No such account")))]
+pub(crate) async fn show(operator: Operator, At(id): At<AccountId>) -> Result<axum::Json<AccountView>, Problem> {
+    let grant = operator.app.permit::<SeeAccount>(&operator.context, operator.actor(), id).await?;
+    Ok(axum::Json(AccountView::from(grant.account())))
+}
+
+/// What to change; what is absent stays.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Update {
+    name: Option<String>,
+    /// The gate.
+    api_access: Option<bool>,
+    /// `active` or `suspended`.
+    #[schema(value_type = Option<String>)]
+    status: Option<Status>,
+}
+
+/// Changes an account. When it returns, a closed gate or a suspension is in force everywhere.
+#[utoipa::path(
+    patch, path = "/v1/accounts/{id}", tag = "accounts", request_body = Update,
+    responses((status = 200, body = AccountView), (status = 404, description = "No such account"), (status = 422, description = "A field is wrong"))
+)]
+pub(crate) async fn update(operator: Operator, At(id): At<AccountId>, body: Json<Update>) -> Result<axum::Json<AccountView>, Problem> {
+    let Update { name, api_access, status } = body.value;
+    let change = AccountChange { name, api_access, status };
+    accounts::update(&operator.app, &operator.context, &operator.grant, id, change).await.map(axum::Json)
+}

@@ -1,0 +1,164 @@
+//! Accounts: making, changing and finding them.
+use claviger_domain::{
+    account::{Account, Lineage, Status, parse_external_id, parse_name},
+    event::Action,
+    id::AccountId,
+    invalid::Invalid,
+    policy::{Grant, OperatorGrant, SeeAccount},
+};
+use claviger_store::{StoreError, account::AccountChange};
+use serde::Serialize;
+use serde_json::json;
+use utoipa::ToSchema;
+
+use super::{App, once::Once};
+use crate::{problem::Problem, request::Context};
+
+/// How an account is shown.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct AccountView {
+    /// UUID.
+    pub id: String,
+    /// The account kind.
+    pub kind: String,
+    /// What people call it.
+    pub name: String,
+    /// The account it stands under.
+    pub parent_id: Option<String>,
+    /// The operator's own id for it.
+    pub external_id: Option<String>,
+    /// `active` or `suspended`.
+    pub status: &'static str,
+    /// The gate.
+    pub api_access: bool,
+    /// RFC 3339, UTC.
+    pub created_at: String,
+}
+
+impl From<&Account> for AccountView {
+    fn from(account: &Account) -> Self {
+        Self {
+            id: account.id.to_string(),
+            kind: account.kind.clone(),
+            name: account.name.clone(),
+            parent_id: account.lineage.parent().map(|id| id.to_string()),
+            external_id: account.external_id.clone(),
+            status: account.status.as_str(),
+            api_access: account.api_access,
+            created_at: account.created_at.to_string(),
+        }
+    }
+}
+
+/// What an account is to be.
+pub struct NewAccount {
+    /// Its kind.
+    pub kind: String,
+    /// Its name.
+    pub name: String,
+    /// The account it stands under.
+    pub parent_id: Option<String>,
+    /// The operator's own id for it.
+    pub external_id: Option<String>,
+}
+
+/// Makes an account.
+pub(crate) async fn create(app: &App, context: &Context, grant: &OperatorGrant, new: NewAccount, once: Option<&Once>) -> Result<AccountView, Problem> {
+    let mut wrong = Vec::new();
+    let mut keep = |result: Result<String, Invalid>| result.map_err(|invalid| wrong.push(invalid)).unwrap_or_default();
+    let name = keep(parse_name("name", &new.name));
+    let external_id = new.external_id.as_deref().map(|text| keep(parse_external_id(text)));
+    let kind = app.kinds.find(&new.kind);
+    if kind.is_none() {
+        wrong.push(Invalid::new("kind", "kind_unknown", "There is no such account kind."));
+    }
+    let parent = match &new.parent_id {
+        None => None,
+        Some(text) => match text.parse::<AccountId>() {
+            Ok(id) => app.store.reader().await?.find_account(id).await?,
+            Err(_) => None,
+        },
+    };
+    if let Some(kind) = kind {
+        match (&new.parent_id, &parent) {
+            (None, _) if kind.top_level => {}
+            (None, _) => wrong.push(Invalid::new("parent_id", "parent_required", "An account of this kind stands under another; say which.")),
+            (Some(_), None) => wrong.push(Invalid::new("parent_id", "parent_unknown", "There is no such account.")),
+            (Some(_), Some(parent)) if kind.parents.contains(&parent.kind) => {}
+            (Some(_), Some(_)) => wrong.push(Invalid::new("parent_id", "parent_kind", "An account of this kind cannot stand under one of that kind.")),
+        }
+    }
+    if !wrong.is_empty() {
+        return Err(wrong.into());
+    }
+    let now = app.clock.now();
+    let account = Account {
+        id: AccountId::new(now, &*app.chance),
+        kind: new.kind,
+        name,
+        external_id,
+        status: Status::Active,
+        api_access: kind.and_then(|kind| kind.gate.as_ref()).is_none_or(|gate| gate.initially),
+        lineage: parent.as_ref().map_or_else(Lineage::default, Lineage::below),
+        created_at: now,
+    };
+    let view = AccountView::from(&account);
+    let mut tx = app.store.begin().await?;
+    if let Some(once) = once {
+        once.remember(app, &mut tx, &view).await?;
+    }
+    tx.insert_account(&account).await.map_err(|error| match error {
+        StoreError::Duplicate => Problem { detail: "Another account has that external_id.".into(), ..error.into() },
+        other => other.into(),
+    })?;
+    let detail = json!({ "kind": account.kind, "parent_id": view.parent_id });
+    let recorded = tx.record(&app.event(context, grant.actor(), Action::AccountCreated, Some(account.id), &account.name, detail)).await?;
+    app.commit(tx, recorded).await?;
+    Ok(view)
+}
+
+/// Changes an account. Closing the gate or suspending it ends, before this returns, what every credential of it may do.
+pub(crate) async fn update(app: &App, context: &Context, grant: &OperatorGrant, id: AccountId, mut change: AccountChange) -> Result<AccountView, Problem> {
+    if let Some(name) = &change.name {
+        change.name = Some(parse_name("name", name)?);
+    }
+    let mut tx = app.store.begin().await?;
+    let account = tx.find_account_for_update(id).await?.ok_or_else(Problem::not_found)?;
+    if change.api_access.is_some() && app.kinds.find(&account.kind).is_none_or(|kind| kind.gate.is_none()) {
+        return Err(Invalid::new("api_access", "no_gate", "Accounts of this kind have no gate.").into());
+    }
+    tx.update_account(id, &change).await?;
+    let mut detail = serde_json::Map::new();
+    if let Some(name) = &change.name {
+        detail.insert("name".into(), json!({ "from": account.name, "to": name }));
+    }
+    if let Some(open) = change.api_access {
+        detail.insert("api_access".into(), json!({ "from": account.api_access, "to": open }));
+    }
+    if let Some(status) = change.status {
+        detail.insert("status".into(), json!({ "from": account.status.as_str(), "to": status.as_str() }));
+    }
+    let changed = Account {
+        name: change.name.unwrap_or(account.name),
+        api_access: change.api_access.unwrap_or(account.api_access),
+        status: change.status.unwrap_or(account.status),
+        ..account
+    };
+    let recorded = tx.record(&app.event(context, grant.actor(), Action::AccountUpdated, Some(id), &changed.name, detail.into())).await?;
+    app.commit(tx, recorded).await?;
+    Ok(AccountView::from(&changed))
+}
+
+/// Whether an account, or any above it, is suspended.
+pub(crate) async fn is_suspended(app: &App, grant: &Grant<SeeAccount>) -> Result<bool, Problem> {
+    if grant.account().status == Status::Suspended {
+        return Ok(true);
+    }
+    let mut reader = app.store.reader().await?;
+    for id in grant.account().lineage.iter() {
+        if reader.find_account(id).await?.is_none_or(|above| above.status == Status::Suspended) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}

@@ -1,0 +1,189 @@
+//! What the server can do: one file per noun, one function per verb. The console renders a verb's result as HTML, the API as JSON.
+use std::{ops::Deref, sync::Arc};
+
+use claviger_domain::{
+    account::Account,
+    chance::Chance,
+    event::{Action, Event},
+    id::{AccountId, EventId},
+    kind::Kinds,
+    policy::{self, Actor, Grant, Permission},
+    secret::Digest,
+    token::Format,
+};
+use claviger_store::{Recorded, Store, StoreError, Tx};
+
+use crate::{clock::Clock, config::Settings, keyring::KeyRing, metrics::Metrics, problem::Problem, request::Context, tokens::Tokens, verify::Index};
+
+pub mod accounts;
+pub mod credentials;
+pub mod members;
+pub mod once;
+pub mod operator_keys;
+pub mod sign_in;
+
+/// Everything a request can need. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct App(Arc<Inner>);
+
+/// See [`App`].
+#[derive(Debug)]
+pub struct Inner {
+    /// The settings in force.
+    pub settings: Settings,
+    /// The database.
+    pub store: Store,
+    /// The account kinds.
+    pub kinds: Kinds,
+    /// The time.
+    pub clock: Clock,
+    /// The randomness.
+    pub chance: Arc<dyn Chance + 'static>,
+    /// The keys.
+    pub keys: KeyRing,
+    /// How generated credentials are written.
+    pub format: Format,
+    /// Access tokens.
+    pub tokens: Tokens,
+    /// What verification knows.
+    pub index: Index,
+    pub(crate) metrics: Metrics,
+    /// The digest of a secret nobody has: what a secret is compared with when there is nothing to compare it with.
+    pub(crate) dummy_digest: Digest,
+}
+
+impl Deref for App {
+    type Target = Inner;
+
+    fn deref(&self) -> &Inner {
+        &self.0
+    }
+}
+
+/// Why an app cannot be made.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The database.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The database was made with another key ring: every credential in it would be refused.
+    #[error("this database belongs to another key ring; start with the one it was made with")]
+    OtherKeyRing,
+    /// The key ring's signing key.
+    #[error("the key ring's signing key cannot be used")]
+    SigningKey,
+    /// A setting.
+    #[error(transparent)]
+    Setting(#[from] claviger_domain::invalid::Invalid),
+}
+
+impl App {
+    /// Puts an app together. `issuer` is how the public listener is reached: a URL without a trailing slash.
+    ///
+    /// # Errors
+    /// When a part of it cannot be used; nothing has been written then.
+    pub async fn open(
+        settings: Settings,
+        issuer: String,
+        store: Store,
+        kinds: Kinds,
+        keys: KeyRing,
+        clock: Clock,
+        chance: Arc<dyn Chance>,
+    ) -> Result<Self, OpenError> {
+        bind(&store, &keys, &clock).await?;
+        let format = Format::new(settings.prefix.as_deref().unwrap_or("clv"), keys.tag.clone())?;
+        let tokens = Tokens::new(&keys, issuer, &*chance).ok_or(OpenError::SigningKey)?;
+        let index = Index::open(store.clone()).await?;
+        let dummy_digest = keys.pepper.digest(format.secret(&*chance).expose().as_bytes());
+        let metrics = Metrics::new();
+        Ok(Self(Arc::new(Inner { settings, store, kinds, clock, chance, keys, format, tokens, index, metrics, dummy_digest })))
+    }
+
+    /// How the public listener is reached, without a trailing slash.
+    #[must_use]
+    pub fn public_url(&self) -> &str {
+        self.tokens.issuer()
+    }
+
+    /// The account with this id, and proof that `actor` may do `P` there.
+    pub(crate) async fn permit<P: Permission>(&self, context: &Context, actor: &Actor, account: AccountId) -> Result<Grant<P>, Problem> {
+        let found = self.store.reader().await?.find_account(account).await?.ok_or_else(Problem::not_found)?;
+        match policy::decide(&self.kinds, actor, &found) {
+            Ok(grant) => Ok(grant),
+            Err(refused) => {
+                self.record_denied(context, actor, P::NAME, Some(&found)).await;
+                Err(refused.into())
+            }
+        }
+    }
+
+    /// Writes down that someone tried what they may not. A failure to do so does not turn the no into anything else.
+    pub(crate) async fn record_denied(&self, context: &Context, actor: &Actor, wanted: &str, account: Option<&Account>) {
+        let event = self.event(context, actor, Action::AccessDenied, account.map(|account| account.id), wanted, serde_json::json!({}));
+        let recorded = async {
+            let mut tx = self.store.begin().await?;
+            let recorded = tx.record(&event).await?;
+            tx.commit(recorded).await
+        };
+        if let Err(error) = recorded.await {
+            tracing::error!(%error, "a denied attempt could not be recorded");
+        }
+    }
+
+    pub(crate) fn event(
+        &self,
+        context: &Context,
+        actor: &Actor,
+        action: Action,
+        account: Option<AccountId>,
+        target: impl Into<String>,
+        detail: serde_json::Value,
+    ) -> Event {
+        let at = self.clock.now();
+        Event {
+            id: EventId::new(at, &*self.chance),
+            at,
+            account,
+            actor: actor.as_text(),
+            action,
+            target: target.into(),
+            detail,
+            request_id: context.request_id.clone(),
+            source: context.source.map(|ip| ip.to_string()),
+        }
+    }
+
+    /// Commits, and does not return before no answer of this node rests on anything older. Goes on even if the caller goes away.
+    pub(crate) async fn commit(&self, tx: Tx, recorded: Recorded) -> Result<(), StoreError> {
+        let app = self.clone();
+        let committed = tokio::spawn(async move {
+            match tx.commit(recorded).await {
+                Ok(()) => {}
+                Err(error) => {
+                    if matches!(error, StoreError::Unknown(_)) {
+                        app.index.doubt();
+                    }
+                    return Err(error);
+                }
+            }
+            // committed but not applied is "unknown" to the caller: trying again runs this again
+            app.index.catch_up().await.map_err(|error| StoreError::Unknown(error.to_string()))
+        });
+        committed.await.map_err(|error| StoreError::Unknown(error.to_string()))?
+    }
+}
+
+/// Binds a new database to its key ring, or refuses one that belongs to another.
+async fn bind(store: &Store, keys: &KeyRing, clock: &Clock) -> Result<(), OpenError> {
+    let check = keys.check_value();
+    if store.reader().await?.find_key_check().await?.is_none() {
+        let mut tx = store.begin().await?;
+        tx.bind_to_key_ring(&check, clock.now()).await?;
+        tx.commit_housekeeping().await?;
+    }
+    match store.reader().await?.find_key_check().await? {
+        Some(bound) if bound == check => Ok(()),
+        _ => Err(OpenError::OtherKeyRing),
+    }
+}

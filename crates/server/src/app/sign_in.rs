@@ -1,0 +1,167 @@
+//! Signing in: one-time links that the operator's own application hands to its signed-in user, and the sessions they begin.
+use std::time::Duration;
+
+use claviger_domain::{
+    base62,
+    event::Action,
+    id::AccountId,
+    policy::{Actor, Grant, OperatorGrant, SeeAccount},
+    secret::{Digest, Plain},
+    time::Timestamp,
+};
+use claviger_store::session::{Person, Session};
+use serde_json::json;
+use zeroize::Zeroizing;
+
+use super::{App, operator_keys};
+use crate::{
+    problem::{Code, Problem},
+    request::Context,
+};
+
+const LINK_LIVES: Duration = Duration::from_secs(5 * 60);
+/// The operator's first link is read from a terminal, perhaps after a coffee.
+const FIRST_LINK_LIVES: Duration = Duration::from_secs(60 * 60);
+const IDLE: Duration = Duration::from_secs(60 * 60);
+const ABSOLUTE: Duration = Duration::from_secs(24 * 60 * 60);
+/// 256 bits, at 5.95 bits a character.
+const TOKEN: usize = 43;
+
+/// A one-time sign-in link.
+pub struct Link {
+    /// Its URL, which signs in whoever opens it first.
+    pub url: Plain,
+    /// Until when.
+    pub expires_at: Timestamp,
+}
+
+/// Makes a link for a member of an account.
+pub(crate) async fn create_link(app: &App, context: &Context, grant: &Grant<SeeAccount>, by: &OperatorGrant, email: &str) -> Result<Link, Problem> {
+    let folded = email.trim().to_lowercase();
+    let member = app.store.reader().await?.find_member(grant.account().id, &folded).await?;
+    let member = member.ok_or_else(|| claviger_domain::invalid::Invalid::new("email", "not_a_member", "Nobody with this address is a member of this account."))?;
+    let person = Person { account_id: Some(grant.account().id), name: folded };
+    link(app, context, by, person, &member.email, LINK_LIVES).await
+}
+
+/// Makes the first operator's link, for whoever started the server.
+///
+/// # Errors
+/// When the database is not available.
+pub async fn create_operator_link(app: &App) -> Result<Link, Problem> {
+    let grant = operator_keys::command_line()?;
+    let person = Person { account_id: None, name: "operator".into() };
+    link(app, &operator_keys::on_command_line(), &grant, person, "operator", FIRST_LINK_LIVES).await
+}
+
+/// Makes a link for a member from the command line: what a demonstration prints.
+///
+/// # Errors
+/// When nobody with that address is a member, or the database is not available.
+pub async fn create_member_link(app: &App, account: AccountId, email: &str) -> Result<Link, Problem> {
+    let context = operator_keys::on_command_line();
+    let by = operator_keys::command_line()?;
+    let grant = app.permit::<SeeAccount>(&context, by.actor(), account).await?;
+    create_link(app, &context, &grant, &by, email).await
+}
+
+async fn link(app: &App, context: &Context, by: &OperatorGrant, person: Person, target: &str, lives: Duration) -> Result<Link, Problem> {
+    let token = Zeroizing::new(base62::random(TOKEN, &*app.chance));
+    let expires_at = app.clock.now() + lives;
+    let mut tx = app.store.begin().await?;
+    tx.insert_sign_in_link(&digest(app, "link", &token), &person, expires_at).await?;
+    let event = app.event(context, by.actor(), Action::SignInLinkCreated, person.account_id, target, json!({ "expires_at": expires_at }));
+    let recorded = tx.record(&event).await?;
+    app.commit(tx, recorded).await?;
+    Ok(Link { url: Plain::new(format!("{}/sign-in/{}", app.public_url(), *token)), expires_at })
+}
+
+/// Uses a link up and begins a session. The answer is the session's token, for the cookie.
+pub(crate) async fn use_link(app: &App, context: &Context, token: &str) -> Result<(Plain, Person), Problem> {
+    let spent = || Problem::new(Code::LinkSpent, "Each link signs in once, within a few minutes. Ask for a new one where you got this one.");
+    if token.len() != TOKEN || !base62::is(token) {
+        return Err(spent());
+    }
+    let now = app.clock.now();
+    let mut tx = app.store.begin().await?;
+    let Some(person) = tx.take_sign_in_link(&digest(app, "link", token), now).await? else { return Err(spent()) };
+    let session = base62::random(TOKEN, &*app.chance);
+    tx.insert_session(&digest(app, "session", &session), &person, now).await?;
+    let event = app.event(context, &actor_of(&person, String::new()), Action::SessionStarted, person.account_id, &person.name, json!({}));
+    let recorded = tx.record(&event).await?;
+    app.commit(tx, recorded).await?;
+    Ok((Plain::new(session), person))
+}
+
+/// Who is signed in with this token: their session, still valid, and the role they have now. None when nobody.
+pub(crate) async fn authenticate(app: &App, token: &str) -> Result<Option<SignedIn>, Problem> {
+    if token.len() != TOKEN || !base62::is(token) {
+        return Ok(None);
+    }
+    let (digest, now) = (digest(app, "session", token), app.clock.now());
+    let mut reader = app.store.reader().await?;
+    let Some(session) = reader.find_session(&digest).await? else { return Ok(None) };
+    if !is_valid(&session, now) {
+        return Ok(None);
+    }
+    let signed_in = match session.person.account_id {
+        None => SignedIn { actor: actor_of(&session.person, String::new()), account: None, name: None },
+        Some(account) => {
+            let Some(member) = reader.find_member(account, &session.person.name).await? else { return Ok(None) };
+            let actor = Actor::Member { account, email: member.email, role: member.role };
+            SignedIn { actor, account: Some(account), name: member.name }
+        }
+    };
+    drop(reader);
+    if now.since(session.seen_at) >= Duration::from_secs(60) {
+        let mut tx = app.store.begin().await?;
+        tx.touch_session(&digest, now).await?;
+        tx.commit_housekeeping().await?;
+    }
+    Ok(Some(signed_in))
+}
+
+/// A person with a session.
+#[derive(Clone, Debug)]
+pub(crate) struct SignedIn {
+    pub(crate) actor: Actor,
+    /// The account they are a member of; None for the operator.
+    pub(crate) account: Option<AccountId>,
+    pub(crate) name: Option<String>,
+}
+
+/// Ends a session.
+pub(crate) async fn sign_out(app: &App, context: &Context, token: &str) -> Result<(), Problem> {
+    let Some(signed_in) = authenticate(app, token).await? else { return Ok(()) };
+    let mut tx = app.store.begin().await?;
+    tx.delete_session(&digest(app, "session", token)).await?;
+    let event = app.event(context, &signed_in.actor, Action::SessionEnded, signed_in.account, signed_in.actor.as_text(), json!({}));
+    let recorded = tx.record(&event).await?;
+    Ok(app.commit(tx, recorded).await?)
+}
+
+/// Drops what is past its time.
+///
+/// # Errors
+/// When the database is not available.
+pub async fn sweep(app: &App) -> Result<(), Problem> {
+    let now = app.clock.now();
+    let mut tx = app.store.begin().await?;
+    tx.sweep(now, now - ABSOLUTE, now - IDLE).await?;
+    Ok(tx.commit_housekeeping().await?)
+}
+
+fn is_valid(session: &Session, now: Timestamp) -> bool {
+    now.since(session.created_at) < ABSOLUTE && now.since(session.seen_at) < IDLE
+}
+
+fn actor_of(person: &Person, role: String) -> Actor {
+    match person.account_id {
+        None => Actor::Operator { name: person.name.clone() },
+        Some(account) => Actor::Member { account, email: person.name.clone(), role },
+    }
+}
+
+fn digest(app: &App, purpose: &str, token: &str) -> Digest {
+    app.keys.session.digest(format!("{purpose}:{token}").as_bytes())
+}

@@ -1,0 +1,112 @@
+//! Reading a request's JSON body: bounded, strict about its fields, and silent about the values in its errors.
+use axum::{
+    body::{Body, Bytes},
+    extract::{FromRequest, Request},
+    http::{HeaderMap, header},
+};
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+use serde::de::DeserializeOwned;
+
+use crate::problem::{Code, FieldError, Problem};
+
+/// The largest body that is read, in bytes.
+pub(crate) const LIMIT: usize = 64 * 1024;
+
+/// A JSON body, and the bytes it was.
+pub(crate) struct Json<T> {
+    pub(crate) value: T,
+    pub(crate) bytes: Bytes,
+}
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Json<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
+        if media_type(request.headers()) != Some("application/json") {
+            return Err(Problem::new(Code::MediaType, "Send Content-Type: application/json."));
+        }
+        let bytes = read(request.into_body()).await?;
+        Ok(Self { value: parse(&bytes)?, bytes })
+    }
+}
+
+/// The content type without its parameters, in lower case as registered types are usually written.
+pub(crate) fn media_type(headers: &HeaderMap) -> Option<&str> {
+    headers.get(header::CONTENT_TYPE)?.to_str().ok()?.split(';').next().map(str::trim)
+}
+
+pub(crate) async fn read(body: Body) -> Result<Bytes, Problem> {
+    match Limited::new(body, LIMIT).collect().await {
+        Ok(collected) => Ok(collected.to_bytes()),
+        Err(error) if error.is::<LengthLimitError>() => {
+            Err(Problem::new(Code::BodyTooLarge, "A body has at most 64 KiB (65,536 bytes)."))
+        }
+        Err(_) => Err(Problem::new(Code::JsonMalformed, "The body ended early.")),
+    }
+}
+
+pub(crate) fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
+    let mut deserializer = serde_json::Deserializer::from_slice(bytes);
+    let value = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| refused(&error))?;
+    deserializer.end().map_err(|_| Problem::new(Code::JsonMalformed, "There is more after the JSON value."))?;
+    Ok(value)
+}
+
+/// serde's own message repeats the value it did not like, which may be a secret: only its kind and the place are told.
+fn refused(error: &serde_path_to_error::Error<serde_json::Error>) -> Problem {
+    let inner = error.inner();
+    if !inner.is_data() {
+        return Problem::new(Code::JsonMalformed, format!("The JSON breaks off or goes wrong at line {}, column {}.", inner.line(), inner.column()));
+    }
+    let message = inner.to_string();
+    let pointer = error.path().iter().fold("#".to_owned(), |pointer, segment| match segment {
+        serde_path_to_error::Segment::Map { key } => format!("{pointer}/{key}"),
+        serde_path_to_error::Segment::Seq { index } => format!("{pointer}/{index}"),
+        _ => pointer,
+    });
+    let named = |prefix: &str| message.strip_prefix(prefix).and_then(|rest| rest.split('`').next()).unwrap_or_default().to_owned();
+    let (pointer, code, detail) = if message.starts_with("unknown field `") {
+        (pointer, "unknown_field", "There is no such field here.".to_owned())
+    } else if message.starts_with("missing field `") {
+        let field = named("missing field `");
+        (format!("{pointer}/{field}"), "field_required", format!("The field {field} is required."))
+    } else if message.starts_with("duplicate field `") {
+        (pointer, "duplicate_field", "A field stands here twice.".to_owned())
+    } else if message.starts_with("unknown variant") {
+        (pointer, "value_unknown", "That is none of the values this field can have.".to_owned())
+    } else {
+        (pointer, "wrong_type", "The value is not of the type this field has.".to_owned())
+    };
+    Problem { errors: vec![FieldError { pointer, code, detail: detail.clone() }], ..Problem::new(Code::Invalid, detail) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, serde::Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Sample {
+        #[expect(dead_code, reason = "only its type matters")]
+        count: u32,
+    }
+
+    #[test]
+    fn errors_name_the_place_and_never_the_value() {
+        for (text, code, pointer) in [
+            (r#"{"count": "hunter2"}"#, "wrong_type", "#/count"),
+            (r#"{"count": 1, "hunter2": 2}"#, "unknown_field", "#/hunter2"),
+            (r#"{}"#, "field_required", "#/count"),
+            (r#"{"count": 1, "count": 1}"#, "duplicate_field", "#/count"),
+            (r#"["hunter2"]"#, "wrong_type", "#/0"),
+        ] {
+            let problem = parse::<Sample>(text.as_bytes()).expect_err(text);
+            assert_eq!((problem.status, problem.errors[0].code), (422, code), "{text}");
+            assert!(problem.errors[0].pointer == pointer || code == "duplicate_field", "{text} {:?}", problem.errors);
+            assert!(!problem.detail.contains("hunter2"), "{text}");
+        }
+        for text in ["", "{", "{\"count\": 1} x", "nonsense", "\u{0}"] {
+            assert_eq!(parse::<Sample>(text.as_bytes()).expect_err(text).status, 400, "{text:?}");
+        }
+    }
+}

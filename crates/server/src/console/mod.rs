@@ -1,0 +1,139 @@
+//! The console: pages rendered on the server, for people of an account and for the operator. Nothing here decides; `app` does.
+use axum::{
+    Form, Router,
+    extract::{FromRequest, Request, State},
+    http::{HeaderMap, HeaderValue, Method, StatusCode, header},
+    middleware::{self, Next},
+    response::{Html, IntoResponse, Redirect, Response},
+    routing::{get, post},
+};
+use serde::de::DeserializeOwned;
+
+use crate::{
+    app::App,
+    problem::{Code, Problem},
+    request,
+};
+
+mod account;
+mod assets;
+mod clients;
+mod credentials;
+mod frame;
+mod members;
+mod operator;
+mod session;
+mod view;
+
+/// Scripts, styles and forms of our own only; nothing inline, nothing framed.
+const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none'; \
+                      frame-ancestors 'none'; require-trusted-types-for 'script'";
+
+pub(crate) fn routes(app: App) -> Router<App> {
+    Router::new()
+        .route("/", get(session::home))
+        .route("/sign-in/{token}", get(session::sign_in))
+        .route("/sign-out", post(session::sign_out))
+        .route("/account", get(account::show))
+        .route("/account/users", get(members::list).post(members::add))
+        .route("/account/users/new", get(members::new))
+        .route("/account/users/{email}/role", get(members::edit).post(members::change_role))
+        .route("/account/users/{email}/remove", get(members::confirm_removal).post(members::remove))
+        .route("/account/clients", get(clients::list))
+        .route("/account/{page}", get(credentials::list).post(credentials::create))
+        .route("/account/{page}/new", get(credentials::new))
+        .route("/account/{page}/{id}/delete", get(credentials::confirm_deletion).post(credentials::delete))
+        .route("/operator", get(operator::accounts::list).post(operator::accounts::create))
+        .route("/operator/new", get(operator::accounts::new))
+        .route("/operator/keys", get(operator::keys::list).post(operator::keys::create))
+        .route("/operator/keys/new", get(operator::keys::new))
+        .route("/operator/keys/{id}/delete", get(operator::keys::confirm_deletion).post(operator::keys::delete))
+        .route("/operator/accounts/{id}", get(operator::account::show).post(operator::account::update))
+        .route("/operator/accounts/{id}/withdraw", get(operator::account::confirm_withdrawal))
+        .route("/operator/accounts/{id}/suspend", get(operator::account::confirm_suspension))
+        .route("/operator/accounts/{id}/users", post(operator::account::add_member))
+        .route("/operator/accounts/{id}/users/new", get(operator::account::new_member))
+        .route("/operator/accounts/{id}/users/{email}/sign-in-link", post(operator::account::create_link))
+        .route_layer(middleware::from_fn_with_state(app, surround_console))
+        .route("/assets/{name}", get(assets::serve))
+}
+
+/// Around every page: refuses what another site's page sent, and writes problems as pages.
+async fn surround_console(State(app): State<App>, request: Request, next: Next) -> Response {
+    let refused = comes_from_elsewhere(&app, request.method(), request.headers());
+    let next_or_refusal = if refused { None } else { Some(next) };
+    match next_or_refusal {
+        Some(next) => request::surround(app, request, next, frame::render_problem).await,
+        None => {
+            let id = request::request_id(&app, request.headers());
+            let problem = Problem::new(Code::CrossSite, "Open the console itself and try again there.");
+            frame::render_problem(&app, &problem, &id)
+        }
+    }
+}
+
+/// Around what no route takes: a page for a browser, JSON for everyone else.
+pub(crate) async fn surround_any(State(app): State<App>, request: Request, next: Next) -> Response {
+    let browser = request.headers().get(header::ACCEPT).and_then(|accept| accept.to_str().ok()).is_some_and(|accept| accept.contains("text/html"));
+    let render = if browser { frame::render_problem } else { request::render_json };
+    request::surround(app, request, next, render).await
+}
+
+/// Whether a request that changes something was made by another site's page: by fetch metadata, or where a browser sends none by its
+/// `Origin`. What sends neither is refused too: every browser sends one of them with a POST.
+fn comes_from_elsewhere(app: &App, method: &Method, headers: &HeaderMap) -> bool {
+    if method.is_safe() {
+        return false;
+    }
+    let text = |name| headers.get(name).map(|value: &HeaderValue| value.to_str().unwrap_or("(unreadable)"));
+    match (text(header::HeaderName::from_static("sec-fetch-site")), text(header::ORIGIN)) {
+        (Some(site), _) => site != "same-origin",
+        (None, Some(origin)) => {
+            let own = match &app.settings.public_url {
+                Some(url) => url.trim_end_matches('/').to_owned(),
+                None => format!("http://{}", text(header::HOST).unwrap_or_default()),
+            };
+            origin != own
+        }
+        (None, None) => true,
+    }
+}
+
+/// A page on its way out.
+struct Page<T>(StatusCode, T);
+
+impl<T: askama::Template> IntoResponse for Page<T> {
+    fn into_response(self) -> Response {
+        match self.1.render() {
+            Ok(html) => {
+                // same-origin, not none: with none a browser sends `Origin: null` on our own forms
+                let headers = [(header::CONTENT_SECURITY_POLICY, POLICY), (header::REFERRER_POLICY, "same-origin")];
+                (self.0, headers, Html(html)).into_response()
+            }
+            Err(error) => Problem::internal(error.to_string()).into_response(),
+        }
+    }
+}
+
+fn page<T: askama::Template>(template: T) -> Page<T> {
+    Page(StatusCode::OK, template)
+}
+
+fn see(href: &str) -> Redirect {
+    Redirect::to(href)
+}
+
+/// A form of ours: bounded, its unknown fields refused.
+struct Fields<T>(T);
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Fields<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+        let Form(fields) = Form::<T>::from_request(request, state).await.map_err(|rejection| match rejection.into_response().status() {
+            StatusCode::PAYLOAD_TOO_LARGE => Problem::new(Code::BodyTooLarge, "A form has at most 64 KiB."),
+            _ => Problem::new(Code::FormMalformed, "Go back and send the form again."),
+        })?;
+        Ok(Self(fields))
+    }
+}

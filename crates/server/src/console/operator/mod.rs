@@ -1,0 +1,4 @@
+//! `/operator`: the operator's own pages.
+pub(super) mod account;
+pub(super) mod accounts;
+pub(super) mod keys;

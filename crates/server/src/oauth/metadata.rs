@@ -1,0 +1,34 @@
+//! RFC 8414 metadata and the JSON Web Key Set (RFC 7517).
+use axum::{
+    Json,
+    extract::State,
+    http::header,
+    response::{IntoResponse, Response},
+};
+use serde_json::{Value, json};
+
+use crate::app::App;
+
+/// A copy may be this old: a key is published long before it signs.
+const CACHED: [(header::HeaderName, &str); 1] = [(header::CACHE_CONTROL, "public, max-age=300")];
+
+/// The authorization server's metadata.
+#[utoipa::path(get, path = "/.well-known/oauth-authorization-server", tag = "oauth", responses((status = 200, description = "RFC 8414", body = Object)))]
+pub(crate) async fn authorization_server(State(app): State<App>) -> impl IntoResponse {
+    let issuer = app.public_url();
+    let metadata: Value = json!({
+        "issuer": issuer,
+        "token_endpoint": format!("{issuer}/oauth2/token"),
+        "jwks_uri": format!("{issuer}/.well-known/jwks.json"),
+        "response_types_supported": [],
+        "grant_types_supported": ["client_credentials"],
+        "token_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post"],
+    });
+    (CACHED, Json(metadata))
+}
+
+/// The keys that sign tokens.
+#[utoipa::path(get, path = "/.well-known/jwks.json", tag = "oauth", responses((status = 200, description = "RFC 7517", body = Object)))]
+pub(crate) async fn jwks(State(app): State<App>) -> Response {
+    (CACHED, [(header::CONTENT_TYPE, "application/json")], app.tokens.jwks().to_owned()).into_response()
+}

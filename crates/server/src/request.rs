@@ -1,0 +1,111 @@
+//! What surrounds every request: its id, where it came from, one log line, headers that every answer carries, and problems written out.
+use std::net::{IpAddr, SocketAddr};
+
+use axum::{
+    extract::{ConnectInfo, MatchedPath, Request, State},
+    http::{HeaderMap, HeaderName, HeaderValue, header},
+    middleware::Next,
+    response::{IntoResponse, Response},
+};
+use claviger_domain::id::RequestId;
+use serde_json::json;
+
+use crate::{app::App, problem::Problem};
+
+/// The request, for events and answers.
+#[derive(Clone, Debug)]
+pub(crate) struct Context {
+    pub(crate) request_id: String,
+    pub(crate) source: Option<IpAddr>,
+}
+
+pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// Gives the request its id and context, and finishes the answer. `render` writes a problem in the form this part of the server speaks.
+pub(crate) async fn surround(app: App, mut request: Request, next: Next, render: fn(&App, &Problem, &str) -> Response) -> Response {
+    let started = std::time::Instant::now();
+    let request_id = request_id(&app, request.headers());
+    let source = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|ConnectInfo(address)| address.ip());
+    // the template, never the path: a path may hold a sign-in link
+    let route = request.extensions().get::<MatchedPath>().map_or("(none)", MatchedPath::as_str).to_owned();
+    let method = request.method().clone();
+    request.extensions_mut().insert(Context { request_id: request_id.clone(), source });
+    let mut response = next.run(request).await;
+    if let Some(problem) = response.extensions_mut().remove::<Problem>() {
+        if let Some(internal) = &problem.internal {
+            tracing::error!(%request_id, %route, code = problem.code, %internal, "a request failed");
+        }
+        let own_headers = response.headers().clone();
+        response = render(&app, &problem, &request_id);
+        response.headers_mut().extend(own_headers);
+        if let Some(challenge) = problem.challenge {
+            response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
+        }
+        if problem.status == 503 {
+            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+        }
+    }
+    tracing::info!(%request_id, %method, %route, status = response.status().as_u16(), micros = started.elapsed().as_micros(), "request");
+    let headers = response.headers_mut();
+    if let Ok(value) = HeaderValue::from_str(&request_id) {
+        headers.insert(REQUEST_ID, value);
+    }
+    for (name, value) in ALWAYS {
+        headers.entry(name).or_insert(HeaderValue::from_static(value));
+    }
+    if app.settings.public_url_is_tls() {
+        headers.insert(header::STRICT_TRANSPORT_SECURITY, HeaderValue::from_static("max-age=63072000; includeSubDomains"));
+    }
+    response
+}
+
+/// On every answer that does not say otherwise itself. Pages replace the policy, static files the caching.
+const ALWAYS: [(HeaderName, &str); 7] = [
+    (header::CACHE_CONTROL, "no-store"),
+    (header::CONTENT_SECURITY_POLICY, "default-src 'none'; frame-ancestors 'none'"),
+    (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+    (header::REFERRER_POLICY, "no-referrer"),
+    (header::X_FRAME_OPTIONS, "DENY"),
+    (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
+    (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
+];
+
+/// The caller's own id when it is a sane one, so that their logs and ours meet; else a new one.
+pub(crate) fn request_id(app: &App, headers: &HeaderMap) -> String {
+    let sane = |text: &str| (1..=128).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.:".contains(&b));
+    match headers.get(REQUEST_ID).and_then(|value| value.to_str().ok()) {
+        Some(given) if sane(given) => given.to_owned(),
+        _ => RequestId::new(app.clock.now(), &*app.chance).to_string(),
+    }
+}
+
+/// As `application/problem+json` (RFC 9457).
+pub(crate) fn render_json(_: &App, problem: &Problem, request_id: &str) -> Response {
+    let status = axum::http::StatusCode::from_u16(problem.status).unwrap_or(axum::http::StatusCode::INTERNAL_SERVER_ERROR);
+    let body = problem_json(problem, request_id).to_string();
+    (status, [(header::CONTENT_TYPE, "application/problem+json")], body).into_response()
+}
+
+pub(crate) fn problem_json(problem: &Problem, request_id: &str) -> serde_json::Value {
+    let mut body = json!({
+        "type": format!("urn:claviger:problem:{}", problem.code),
+        "title": problem.title,
+        "status": problem.status,
+        "detail": problem.detail,
+        "code": problem.code,
+        "request_id": request_id,
+    });
+    if !problem.errors.is_empty() {
+        body["errors"] = problem
+            .errors
+            .iter()
+            .map(|error| json!({ "pointer": error.pointer, "code": error.code, "detail": error.detail }))
+            .collect();
+    }
+    body
+}
+
+/// [`surround`] for what speaks JSON.
+pub(crate) async fn surround_json(State(app): State<App>, request: Request, next: Next) -> Response {
+    surround(app, request, next, render_json).await
+}

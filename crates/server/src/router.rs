@@ -1,0 +1,113 @@
+//! Every route, on one page. A handler's arguments say who may call it; the routes that anyone may call are listed as such.
+use axum::{Router, extract::State, http::header, middleware, response::IntoResponse, routing::get};
+use utoipa::{
+    OpenApi,
+    openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme},
+};
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+use crate::{api, app::App, console, oauth, problem::{Code, Problem}, request, verify};
+
+/// Routes of the public listener that anyone may call: they prove who calls themselves, or tell no one anything.
+pub(crate) const PUBLIC: [&str; 5] =
+    ["/auth/token", "/oauth2/token", "/.well-known/jwks.json", "/.well-known/oauth-authorization-server", "/openapi.json"];
+
+fn operator_routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new()
+        .routes(routes!(api::accounts::create, api::accounts::list))
+        .routes(routes!(api::accounts::show, api::accounts::update))
+        .routes(routes!(api::members::list))
+        .routes(routes!(api::members::save, api::members::remove))
+        .routes(routes!(api::sign_in_links::create))
+        .routes(routes!(api::credentials::create, api::credentials::list))
+        .routes(routes!(api::credentials::show, api::credentials::delete))
+        .routes(routes!(api::events::list))
+}
+
+fn public_routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new()
+        .routes(routes!(oauth::json_token))
+        .routes(routes!(oauth::oauth_token))
+        .routes(routes!(oauth::jwks))
+        .routes(routes!(oauth::authorization_server))
+}
+
+fn gateway_routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new().routes(routes!(verify::api::verify))
+}
+
+/// The public listener: console, management API, token endpoint.
+pub fn public(app: App) -> Router {
+    let (json, _) = operator_routes().merge(public_routes()).split_for_parts();
+    let json = json
+        .route("/openapi.json", get(openapi_json))
+        .route_layer(middleware::from_fn_with_state(app.clone(), request::surround_json))
+        .method_not_allowed_fallback(method_not_allowed);
+    let fallback = Router::new().fallback(nothing_here);
+    let console = console::routes(app.clone());
+    json.merge(console)
+        .fallback_service(fallback.layer(middleware::from_fn_with_state(app.clone(), console::surround_any)))
+        .with_state(app)
+}
+
+/// The gateway listener: verification and what watches over it. nginx's endpoint is served before this router is asked; it stands here so
+/// that every way in is on this page.
+pub fn gateway(app: App) -> Router {
+    let (json, _) = gateway_routes().split_for_parts();
+    json.route("/verify/nginx", get(verify::nginx_endpoint))
+        .route("/healthz", get(async || "ok\n"))
+        .route("/readyz", get(ready))
+        .route("/metrics", get(metrics))
+        .fallback(nothing_here)
+        .method_not_allowed_fallback(method_not_allowed)
+        .layer(middleware::from_fn_with_state(app.clone(), request::surround_json))
+        .with_state(app)
+}
+
+async fn nothing_here() -> Problem {
+    Problem::not_found()
+}
+
+async fn method_not_allowed() -> Problem {
+    Problem::new(Code::MethodNotAllowed, "Look at the Allow header.")
+}
+
+/// Ready when verification can answer from memory or store.
+async fn ready(State(app): State<App>) -> Result<&'static str, Problem> {
+    app.store.reader().await?.position().await?;
+    Ok("ready\n")
+}
+
+async fn metrics(State(app): State<App>) -> impl IntoResponse {
+    let openmetrics = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+    ([(header::CONTENT_TYPE, openmetrics)], app.metrics.render(&app.index))
+}
+
+async fn openapi_json() -> impl IntoResponse {
+    axum::Json(openapi())
+}
+
+/// The public contract, as an OpenAPI 3.1 document.
+#[must_use]
+pub fn openapi() -> utoipa::openapi::OpenApi {
+    #[derive(OpenApi)]
+    #[openapi(info(title = "Claviger", description = "Management, token and verification API."))]
+    struct Document;
+
+    let (_, operator) = operator_routes().split_for_parts();
+    let (_, public) = public_routes().split_for_parts();
+    let (_, gateway) = gateway_routes().split_for_parts();
+    let mut document = Document::openapi();
+    document.merge(operator);
+    for item in document.paths.paths.values_mut() {
+        let operations = [&mut item.get, &mut item.put, &mut item.post, &mut item.delete, &mut item.patch];
+        for operation in operations.into_iter().flatten() {
+            operation.security = Some(vec![utoipa::openapi::security::SecurityRequirement::new::<_, [&str; 0], &str>("operator_key", [])]);
+        }
+    }
+    document.merge(public);
+    document.merge(gateway);
+    let operator_key = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).description(Some("An operator API key")).build();
+    document.components.get_or_insert_default().add_security_scheme("operator_key", SecurityScheme::Http(operator_key));
+    document
+}

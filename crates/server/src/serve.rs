@@ -1,0 +1,109 @@
+//! The accept loops. Our own, because safety is here: deadlines, bounds, and a drain that lets answers finish.
+use std::{convert::Infallible, future::Future, net::SocketAddr, sync::Arc, time::Duration};
+
+use axum::{Router, body::Body, extract::ConnectInfo};
+use bytes::Bytes;
+use http_body_util::{Either, Full};
+use hyper::{Method, Request, Response, body::Incoming, service::service_fn};
+use hyper_util::{
+    rt::{TokioExecutor, TokioIo, TokioTimer},
+    server::{conn::auto, graceful::GracefulShutdown},
+};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::Semaphore,
+    time::{sleep, timeout},
+};
+use tower::ServiceExt;
+
+use crate::{app::App, verify};
+
+/// Longer than the proxies in front keep a connection idle; a client that sends half a request is cut off by it too.
+const KEEP_ALIVE: Duration = Duration::from_secs(75);
+/// A connection that says nothing at all.
+const FIRST_BYTES: Duration = Duration::from_secs(10);
+const CONNECTIONS: usize = 10_000;
+const DRAIN: Duration = Duration::from_secs(10);
+const HEADERS: usize = 100;
+const HEADER_BYTES: usize = 32 * 1024;
+
+/// Serves the public listener until `stop`, then lets what is being answered finish.
+pub async fn public(listener: TcpListener, router: Router, stop: impl Future<Output = ()>) {
+    serve(listener, stop, move |request, peer| {
+        let router = router.clone();
+        async move { through(router, request, peer).await.map(Either::Right) }
+    })
+    .await;
+}
+
+/// Serves the gateway listener until `stop`: the hot path first, everything else by the router.
+pub async fn gateway(listener: TcpListener, app: App, router: Router, stop: impl Future<Output = ()>) {
+    serve(listener, stop, move |request, peer| {
+        let (app, router) = (app.clone(), router.clone());
+        async move {
+            if request.uri().path() == "/verify/nginx" && request.method() == Method::GET {
+                // the body is not read: nginx announces one and sends none
+                return verify::answer_nginx(&app, request.headers()).await.map(Either::Left);
+            }
+            through(router, request, peer).await.map(Either::Right)
+        }
+    })
+    .await;
+}
+
+async fn through(router: Router, request: Request<Incoming>, peer: SocketAddr) -> Response<Body> {
+    let mut request = request.map(Body::new);
+    request.extensions_mut().insert(ConnectInfo(peer));
+    match router.oneshot(request).await {
+        Ok(response) => response,
+        Err(never) => match never {},
+    }
+}
+
+async fn serve<H, F>(listener: TcpListener, stop: impl Future<Output = ()>, handle: H)
+where
+    H: Fn(Request<Incoming>, SocketAddr) -> F + Clone + Send + Sync + 'static,
+    F: Future<Output = Response<Either<Full<Bytes>, Body>>> + Send + 'static,
+{
+    let mut builder = auto::Builder::new(TokioExecutor::new());
+    builder.http1().timer(TokioTimer::new()).header_read_timeout(KEEP_ALIVE).max_headers(HEADERS).max_buf_size(HEADER_BYTES);
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(256)
+        .max_header_list_size(HEADER_BYTES as u32)
+        .keep_alive_interval(Duration::from_secs(20));
+    let (slots, graceful) = (Arc::new(Semaphore::new(CONNECTIONS)), GracefulShutdown::new());
+    let mut stop = std::pin::pin!(stop);
+    loop {
+        let Ok(slot) = slots.clone().acquire_owned().await else { break };
+        let (stream, peer) = tokio::select! {
+            accepted = listener.accept() => match accepted {
+                Ok(accepted) => accepted,
+                // out of file descriptors: wait for some, do not spin
+                Err(_) => { sleep(Duration::from_millis(20)).await; continue }
+            },
+            () = &mut stop => break,
+        };
+        let _ = stream.set_nodelay(true);
+        let (builder, watcher, handle) = (builder.clone(), graceful.watcher(), handle.clone());
+        tokio::spawn(async move {
+            let _slot = slot;
+            if !says_something(&stream).await {
+                return;
+            }
+            let service = service_fn(move |request| {
+                let answer = handle(request, peer);
+                async move { Ok::<_, Infallible>(answer.await) }
+            });
+            // an error here is the client's: it went away, or spoke no HTTP
+            let _ = watcher.watch(builder.serve_connection(TokioIo::new(stream), service).into_owned()).await;
+        });
+    }
+    drop(listener);
+    let _ = timeout(DRAIN, graceful.shutdown()).await;
+}
+
+async fn says_something(stream: &TcpStream) -> bool {
+    matches!(timeout(FIRST_BYTES, stream.peek(&mut [0])).await, Ok(Ok(1)))
+}

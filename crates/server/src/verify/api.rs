@@ -1,0 +1,127 @@
+//! `POST /v1/verify`: the same question, asked by any service in JSON.
+use std::{collections::BTreeMap, net::IpAddr};
+
+use axum::{
+    Extension,
+    extract::State,
+    http::StatusCode,
+    response::{IntoResponse, Response},
+};
+use claviger_domain::schemes::{self, Fields};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::{Verdict, verify as judge};
+use crate::{
+    app::App,
+    body::Json,
+    problem::{Code, Problem},
+    request::Context,
+};
+
+/// A request to judge, as the service received it.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Question {
+    /// The method, as sent.
+    method: String,
+    /// Path and query, as sent.
+    path: String,
+    /// The header fields, each with its value or values.
+    headers: BTreeMap<String, Values>,
+    /// The body, in base64, where the service has it.
+    body: Option<String>,
+    /// Where the request came from.
+    #[schema(value_type = Option<String>, format = "ip")]
+    client_ip: Option<IpAddr>,
+}
+
+#[derive(Deserialize, ToSchema)]
+#[serde(untagged)]
+enum Values {
+    One(String),
+    Several(Vec<String>),
+}
+
+struct Headers(BTreeMap<String, Vec<String>>);
+
+impl Fields for Headers {
+    fn values<'a>(&'a self, name: &str) -> impl Iterator<Item = &'a [u8]> {
+        let found = if name.bytes().any(|byte| byte.is_ascii_uppercase()) { self.0.get(&name.to_ascii_lowercase()) } else { self.0.get(name) };
+        found.into_iter().flatten().map(String::as_bytes)
+    }
+}
+
+/// The verdict.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct Answer {
+    /// `allowed` or `refused`.
+    verdict: &'static str,
+    /// What to answer the client: 200, or the status of the refusal.
+    status: u16,
+    /// Why it is refused; null when it is allowed.
+    reason: Option<&'static str>,
+    /// As whom it is allowed; null when it is refused.
+    principal: Option<Principal>,
+    /// This verification's id.
+    request_id: String,
+}
+
+/// As whom a request is allowed.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct Principal {
+    credential_id: String,
+    public_id: String,
+    account_id: String,
+    acting_account_id: String,
+    kind: &'static str,
+    /// `["*"]` for full access; never empty for it.
+    scopes: Vec<String>,
+    label: String,
+    expires_at: Option<String>,
+}
+
+/// Judges a request.
+#[utoipa::path(
+    post, path = "/v1/verify", tag = "verification", request_body = Question,
+    responses((status = 200, description = "The verdict, allowed or refused", body = Answer), (status = 503, description = "Cannot say"))
+)]
+pub(crate) async fn verify(State(app): State<App>, Extension(context): Extension<Context>, question: Json<Question>) -> Result<Response, Problem> {
+    let question = question.value;
+    if let Some(body) = &question.body
+        && data_encoding::BASE64.decode(body.as_bytes()).is_err()
+    {
+        return Err(Problem::new(Code::Invalid, "The field body must be base64."));
+    }
+    let mut headers = BTreeMap::<String, Vec<String>>::new();
+    for (name, values) in question.headers {
+        // two spellings of one name are two values of it
+        let all = headers.entry(name.to_ascii_lowercase()).or_default();
+        match values {
+            Values::One(value) => all.push(value),
+            Values::Several(values) => all.extend(values),
+        }
+    }
+    let request =
+        schemes::Request { method: &question.method, target: &question.path, fields: &Headers(headers), client_ip: question.client_ip };
+    let request_id = context.request_id;
+    let answer = match judge(&app, &request).await {
+        Verdict::Allowed(allowed) => {
+            let credential = &allowed.loaded.credential;
+            let principal = Principal {
+                credential_id: credential.id.to_string(),
+                public_id: credential.public_id.clone(),
+                account_id: credential.account_id.to_string(),
+                acting_account_id: allowed.acting_account.to_string(),
+                kind: credential.kind.as_str(),
+                scopes: allowed.scopes.split_ascii_whitespace().map(str::to_owned).collect(),
+                label: credential.label.clone(),
+                expires_at: credential.expires_at.map(|at| at.to_string()),
+            };
+            Answer { verdict: "allowed", status: 200, reason: None, principal: Some(principal), request_id }
+        }
+        Verdict::Refused(refusal) => Answer { verdict: "refused", status: refusal.status(), reason: Some(refusal.code()), principal: None, request_id },
+        Verdict::CannotSay => return Err(Problem::unavailable("verification")),
+    };
+    Ok((StatusCode::OK, axum::Json(answer)).into_response())
+}
