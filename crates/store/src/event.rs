@@ -64,6 +64,15 @@ pub(crate) async fn insert(tx: &mut Tx, event: &Event) -> Result<(), StoreError>
 }
 
 impl Reader {
+    /// Whether the operator has ever signed in to the console.
+    ///
+    /// # Errors
+    /// When the database is not available.
+    pub async fn has_operator_signed_in(&mut self) -> Result<bool, StoreError> {
+        let rows = self.query("SELECT 1 = 1 FROM event WHERE account_id IS NULL AND action = 'session.started' LIMIT 1", &[]).await?;
+        Ok(!rows.is_empty())
+    }
+
     /// The events of an account, newest first.
     ///
     /// # Errors

@@ -18,7 +18,7 @@ pub mod page;
 pub mod revision;
 pub mod session;
 
-pub use engine::{Reader, Recorded, Store, Tx};
+pub use engine::{Claim, Reader, Recorded, Store, Tx};
 
 /// What can go wrong between us and a database.
 #[derive(Debug, thiserror::Error)]

@@ -1,0 +1,197 @@
+//! `claviger serve`, and what works beside a running one.
+use std::{fs::File, net::SocketAddr, os::unix::fs::DirBuilderExt, path::Path, sync::Arc, time::Duration};
+
+use anyhow::Context;
+use claviger_domain::kind::Kinds;
+use claviger_server::{
+    app::{self, App},
+    clock::{Clock, OsChance},
+    config::Settings,
+    gateway,
+    keyring::KeyRing,
+    public, serve,
+};
+use claviger_store::Store;
+use tokio::{net::TcpListener, signal::unix::SignalKind, sync::watch};
+
+use crate::{print, settings};
+
+/// Serves until SIGTERM or Ctrl-C, then lets what is being answered finish.
+pub(crate) async fn run(flags: &settings::Flags) -> anyhow::Result<()> {
+    print::start_log("info");
+    let server = Server::start(flags.resolve()?, Names::SERVE).await?;
+    print::line(&format!("Public: {}", server.public));
+    print::line(&format!("Gateway: {}", server.gateway));
+    if !server.app.store.reader().await?.has_operator_signed_in().await? {
+        let link = app::sign_in::create_operator_link(&server.app).await.map_err(refused)?;
+        print::line(&format!("Sign in: {}", link.url.expose()));
+    }
+    server.until_stopped().await
+}
+
+/// `claviger operator key create`.
+pub(crate) async fn create_operator_key(flags: &settings::Flags, name: &str) -> anyhow::Result<()> {
+    let app = beside(flags).await?;
+    let key = app::operator_keys::create_from_command_line(&app, name).await.map_err(refused)?;
+    print::line(key.expose());
+    Ok(())
+}
+
+/// `claviger operator sign-in`.
+pub(crate) async fn create_sign_in_link(flags: &settings::Flags) -> anyhow::Result<()> {
+    let app = beside(flags).await?;
+    let link = app::sign_in::create_operator_link(&app).await.map_err(refused)?;
+    print::line(link.url.expose());
+    Ok(())
+}
+
+/// What the flags that set addresses are called, for those who must change one.
+#[derive(Clone, Copy)]
+pub(crate) struct Names {
+    pub(crate) public: &'static str,
+    pub(crate) gateway: &'static str,
+}
+
+impl Names {
+    pub(crate) const SERVE: Self = Self { public: "--public", gateway: "--gateway" };
+}
+
+/// A running server.
+pub(crate) struct Server {
+    pub(crate) app: App,
+    pub(crate) public: String,
+    pub(crate) gateway: String,
+    stop: watch::Sender<bool>,
+    tasks: tokio::task::JoinSet<()>,
+    _lock: File,
+}
+
+impl Server {
+    pub(crate) async fn start(settings: Settings, names: Names) -> anyhow::Result<Self> {
+        let data = settings.data.clone().context("no data folder is set")?;
+        let lock = lock(&data)?;
+        let public_listener = listen(settings.public, names.public).await?;
+        let gateway_listener = listen(settings.gateway, names.gateway).await?;
+        let (public_address, gateway_address) = (public_listener.local_addr()?, gateway_listener.local_addr()?);
+        let issuer = settings.public_url.clone().unwrap_or_else(|| url(public_address));
+        let app = open(settings, issuer).await?;
+        let claim = claim_serving(&app.store).await?;
+        let (stop, stopped) = watch::channel(false);
+        let mut tasks = tokio::task::JoinSet::new();
+        let wait = |mut stopped: watch::Receiver<bool>| async move {
+            let _ = stopped.wait_for(|stop| *stop).await;
+        };
+        tasks.spawn(serve::public(public_listener, public(app.clone()), wait(stopped.clone())));
+        tasks.spawn(serve::gateway(gateway_listener, app.clone(), gateway(app.clone()), wait(stopped.clone())));
+        tokio::spawn(keep_current(app.clone(), claim, stop.clone()));
+        tokio::spawn(keep_tidy(app.clone()));
+        Ok(Self { app, public: url(public_address), gateway: url(gateway_address), stop, tasks, _lock: lock })
+    }
+
+    /// Serves until asked to stop, then drains.
+    pub(crate) async fn until_stopped(mut self) -> anyhow::Result<()> {
+        let mut terminate = tokio::signal::unix::signal(SignalKind::terminate())?;
+        let mut stopped = self.stop.subscribe();
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = tokio::signal::ctrl_c() => {}
+            _ = stopped.wait_for(|stop| *stop) => anyhow::bail!("the claim on the database was lost; another Claviger may be serving"),
+        }
+        tracing::info!("stopping");
+        let _ = self.stop.send(true);
+        while self.tasks.join_next().await.is_some() {}
+        Ok(())
+    }
+}
+
+/// The app, for commands that run beside a server.
+async fn beside(flags: &settings::Flags) -> anyhow::Result<App> {
+    print::start_log("warn");
+    let settings = flags.resolve()?;
+    make_folder(settings.data.as_deref().context("no data folder is set")?)?;
+    let issuer = settings.public_url.clone().or_else(|| settings.public.map(url)).unwrap_or_default();
+    open(settings, issuer).await
+}
+
+async fn open(settings: Settings, issuer: String) -> anyhow::Result<App> {
+    let data = settings.data.clone().context("no data folder is set")?;
+    let keys = KeyRing::open_or_create(&data.join("keyring.json"), &OsChance).with_context(|| format!("in {}", data.display()))?;
+    let mut kinds = Kinds::built_in()?;
+    if let Some(path) = &settings.kinds {
+        let text = std::fs::read_to_string(path).with_context(|| format!("cannot read the account kinds in {}", path.display()))?;
+        kinds = kinds.extended_by(&text).with_context(|| format!("in {}", path.display()))?;
+    }
+    let store = match &settings.database {
+        Some(url) => Store::open_postgres(url).await?,
+        None => Store::open_sqlite(&data.join("claviger.db")).await?,
+    };
+    Ok(App::open(settings, issuer, store, kinds, keys, Clock::System, Arc::new(OsChance)).await?)
+}
+
+/// One process serves from a data folder: two would each miss what the other revokes.
+fn lock(data: &Path) -> anyhow::Result<File> {
+    make_folder(data)?;
+    let file = File::options().create(true).append(true).open(data.join("lock")).with_context(|| format!("in {}", data.display()))?;
+    file.try_lock().map_err(|_| anyhow::anyhow!("another Claviger is serving from {}; choose another folder with --data", data.display()))?;
+    Ok(file)
+}
+
+fn make_folder(data: &Path) -> anyhow::Result<()> {
+    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(data).with_context(|| format!("cannot make the data folder {}", data.display()))
+}
+
+pub(crate) async fn listen(address: Option<SocketAddr>, flag: &str) -> anyhow::Result<TcpListener> {
+    let address = address.with_context(|| format!("no address is set; set one with {flag}"))?;
+    TcpListener::bind(address).await.with_context(|| format!("cannot listen on {address}; choose another address with {flag}, such as {flag} 127.0.0.1:0"))
+}
+
+/// How an address is reached from this machine.
+pub(crate) fn url(address: SocketAddr) -> String {
+    if address.ip().is_unspecified() { format!("http://127.0.0.1:{}", address.port()) } else { format!("http://{address}") }
+}
+
+/// On PostgreSQL one process serves at a time, for now. A predecessor that was just killed gets a moment to be noticed.
+async fn claim_serving(store: &Store) -> anyhow::Result<claviger_store::Claim> {
+    for _ in 0..50 {
+        if let Some(claim) = store.claim_serving().await? {
+            return Ok(claim);
+        }
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+    anyhow::bail!("another Claviger is serving from this database; several nodes on one database are not supported yet")
+}
+
+/// Applies what others wrote (a command beside this server), and stops serving when the claim on the database is lost.
+async fn keep_current(app: App, mut claim: claviger_store::Claim, stop: watch::Sender<bool>) {
+    let mut tick = tokio::time::interval(Duration::from_secs(1));
+    loop {
+        tick.tick().await;
+        if let Err(error) = app.index.catch_up().await {
+            tracing::warn!(%error, "the change log cannot be read; verification cannot say");
+        } else if !claim.holds().await {
+            match app.store.claim_serving().await {
+                Ok(Some(renewed)) => claim = renewed,
+                Ok(None) => {
+                    tracing::error!("another Claviger is serving from this database; stopping");
+                    let _ = stop.send(true);
+                    return;
+                }
+                Err(error) => tracing::warn!(%error, "the claim on the database cannot be renewed yet"),
+            }
+        }
+    }
+}
+
+async fn keep_tidy(app: App) {
+    let mut tick = tokio::time::interval(Duration::from_secs(60));
+    loop {
+        tick.tick().await;
+        if let Err(problem) = app::sign_in::sweep(&app).await {
+            tracing::warn!(code = problem.code, "what is past its time could not be dropped");
+        }
+    }
+}
+
+pub(crate) fn refused(problem: claviger_server::problem::Problem) -> anyhow::Error {
+    anyhow::anyhow!("{}", problem.internal.unwrap_or(problem.detail))
+}

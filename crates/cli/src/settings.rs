@@ -1,0 +1,79 @@
+//! Settings from the command line and the environment, over those of a file, over the defaults.
+use std::{net::SocketAddr, path::PathBuf};
+
+use anyhow::Context;
+use claviger_server::config::{Partial, Settings};
+
+use crate::print;
+
+/// What can be set; flags over `CLAVIGER_*` environment over the file over defaults.
+#[derive(clap::Args, Clone, Debug, Default)]
+pub(crate) struct Flags {
+    /// The folder of the key ring, and of the database when it is embedded [default: claviger-data]
+    #[arg(long, env = "CLAVIGER_DATA", value_name = "DIR")]
+    pub(crate) data: Option<PathBuf>,
+    /// A PostgreSQL URL; without it the database is embedded
+    #[arg(long, env = "CLAVIGER_DATABASE", value_name = "URL", hide_env_values = true)]
+    database: Option<String>,
+    /// Where the console, the management API and the token endpoint listen [default: 127.0.0.1:8080]
+    #[arg(long, env = "CLAVIGER_PUBLIC", value_name = "ADDR")]
+    public: Option<SocketAddr>,
+    /// Where verification listens; keep it private [default: 127.0.0.1:8081]
+    #[arg(long, env = "CLAVIGER_GATEWAY", value_name = "ADDR")]
+    gateway: Option<SocketAddr>,
+    /// How browsers and integrations reach the public address, such as https://keys.example.com
+    #[arg(long, env = "CLAVIGER_PUBLIC_URL", value_name = "URL")]
+    public_url: Option<String>,
+    /// The first word of every credential made here [default: clv]
+    #[arg(long, env = "CLAVIGER_PREFIX", value_name = "WORD")]
+    prefix: Option<String>,
+    /// A TOML file of account kinds
+    #[arg(long, env = "CLAVIGER_KINDS", value_name = "FILE")]
+    kinds: Option<PathBuf>,
+    /// A TOML file of settings
+    #[arg(long, env = "CLAVIGER_CONFIG", value_name = "FILE")]
+    config: Option<PathBuf>,
+}
+
+impl Flags {
+    /// The settings in force.
+    pub(crate) fn resolve(&self) -> anyhow::Result<Settings> {
+        let file = match &self.config {
+            None => Partial::default(),
+            Some(path) => {
+                let text = std::fs::read_to_string(path).with_context(|| format!("cannot read the settings in {}", path.display()))?;
+                // the parser's message quotes the line, which may hold a password
+                toml::from_str(&text).map_err(|error| anyhow::anyhow!("the settings in {} are wrong: {}", path.display(), error.message()))?
+            }
+        };
+        let flags = Partial {
+            data: self.data.clone(),
+            database: self.database.clone(),
+            public: self.public,
+            gateway: self.gateway,
+            public_url: self.public_url.clone(),
+            prefix: self.prefix.clone(),
+            kinds: self.kinds.clone(),
+        };
+        let mut settings = Settings::resolve(&[&flags, &file]);
+        if let Some(url) = &mut settings.public_url {
+            anyhow::ensure!(
+                url.strip_prefix("https://").or_else(|| url.strip_prefix("http://")).is_some_and(|rest| !rest.trim_end_matches('/').is_empty()),
+                "public_url must begin with https:// or http://"
+            );
+            *url = url.trim_end_matches('/').to_owned();
+        }
+        Ok(settings)
+    }
+}
+
+/// `claviger config`: in the form of the file.
+pub(crate) fn show(flags: &Flags) -> anyhow::Result<()> {
+    for (name, value) in flags.resolve()?.shown() {
+        print::line(&match value {
+            Some(value) => format!("{name} = {}", toml::Value::String(value)),
+            None => format!("# {name} is not set"),
+        });
+    }
+    Ok(())
+}
