@@ -13,7 +13,7 @@ use crate::{
 
 /// The flags of `serve`, and where the sample API listens.
 #[derive(clap::Args)]
-pub(crate) struct Flags {
+pub(crate) struct DemoFlags {
     #[command(flatten)]
     settings: settings::Flags,
     /// Where the sample API listens
@@ -21,7 +21,7 @@ pub(crate) struct Flags {
     api: SocketAddr,
 }
 
-pub(crate) async fn run(flags: &Flags) -> anyhow::Result<()> {
+pub(crate) async fn run(flags: &DemoFlags) -> anyhow::Result<()> {
     print::start_log("warn");
     let mut settings = flags.settings.resolve()?;
     // removed when this function returns, Ctrl-C included; a folder that was asked for is kept

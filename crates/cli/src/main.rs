@@ -22,7 +22,7 @@ enum Command {
     /// Serve: the console, the management API and the token endpoint on one address, verification on another
     Serve(settings::Flags),
     /// Show it all: serve with sample accounts and a sample API, and print what to try
-    Demo(demo::Flags),
+    Demo(demo::DemoFlags),
     /// Print the settings in force, secrets masked
     Config(settings::Flags),
     /// What the operator does from the command line

@@ -44,7 +44,8 @@ fn orders(path: &str, principal: &Value) -> Response {
 }
 
 fn refused(verdict: &Value) -> Response {
-    let status = verdict["status"].as_u64().and_then(|status| StatusCode::from_u16(u16::try_from(status).ok()?).ok()).unwrap_or(StatusCode::FORBIDDEN);
+    let status =
+        verdict["status"].as_u64().and_then(|status| StatusCode::from_u16(u16::try_from(status).ok()?).ok()).unwrap_or(StatusCode::FORBIDDEN);
     let body = Json(json!({ "error": verdict["reason"], "request_id": verdict["request_id"] }));
     if status == StatusCode::UNAUTHORIZED {
         return (status, [(header::WWW_AUTHENTICATE, "Bearer realm=\"sample\"")], body).into_response();

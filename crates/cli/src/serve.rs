@@ -142,7 +142,9 @@ fn make_folder(data: &Path) -> anyhow::Result<()> {
 
 pub(crate) async fn listen(address: Option<SocketAddr>, flag: &str) -> anyhow::Result<TcpListener> {
     let address = address.with_context(|| format!("no address is set; set one with {flag}"))?;
-    TcpListener::bind(address).await.with_context(|| format!("cannot listen on {address}; choose another address with {flag}, such as {flag} 127.0.0.1:0"))
+    TcpListener::bind(address)
+        .await
+        .with_context(|| format!("cannot listen on {address}; choose another address with {flag}, such as {flag} 127.0.0.1:0"))
 }
 
 /// How an address is reached from this machine.

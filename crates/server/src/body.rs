@@ -38,9 +38,7 @@ pub(crate) fn media_type(headers: &HeaderMap) -> Option<&str> {
 pub(crate) async fn read(body: Body) -> Result<Bytes, Problem> {
     match Limited::new(body, LIMIT).collect().await {
         Ok(collected) => Ok(collected.to_bytes()),
-        Err(error) if error.is::<LengthLimitError>() => {
-            Err(Problem::new(Code::BodyTooLarge, "A body has at most 64 KiB (65,536 bytes)."))
-        }
+        Err(error) if error.is::<LengthLimitError>() => Err(Problem::new(Code::BodyTooLarge, "A body has at most 64 KiB (65,536 bytes).")),
         Err(_) => Err(Problem::new(Code::JsonMalformed, "The body ended early.")),
     }
 }

@@ -162,14 +162,7 @@ fn create(path: &Path, chance: &dyn Chance) -> Result<(), KeyRingError> {
     };
     let signing = EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &aws_lc_rs::rand::SystemRandom::new())
         .map_err(|_| KeyRingError::Damaged("no signing key could be made"))?;
-    let file = File {
-        version: 1,
-        pepper: fresh(),
-        tag: fresh(),
-        session: fresh(),
-        seal: fresh(),
-        signing: BASE64URL_NOPAD.encode(signing.as_ref()),
-    };
+    let file = File { version: 1, pepper: fresh(), tag: fresh(), session: fresh(), seal: fresh(), signing: BASE64URL_NOPAD.encode(signing.as_ref()) };
     let text = Zeroizing::new(serde_json::to_string_pretty(&file).map_err(|_| KeyRingError::Damaged("it cannot be written"))?);
     // written whole beside it and then linked: a crash leaves no half of a key ring
     let unfinished = path.with_extension(format!("new.{}", std::process::id()));

@@ -108,7 +108,15 @@ impl Problem {
     /// A problem with this code; `detail` says what to do.
     #[must_use]
     pub fn new(code: Code, detail: impl Into<String>) -> Self {
-        Self { status: code.status(), code: code.as_str(), title: code.title(), detail: detail.into(), errors: Vec::new(), challenge: None, internal: None }
+        Self {
+            status: code.status(),
+            code: code.as_str(),
+            title: code.title(),
+            detail: detail.into(),
+            errors: Vec::new(),
+            challenge: None,
+            internal: None,
+        }
     }
 
     /// There is nothing here, as far as the caller may know.
@@ -156,10 +164,9 @@ impl From<StoreError> for Problem {
     fn from(error: StoreError) -> Self {
         match error {
             StoreError::Unavailable(_) => Self::unavailable(error.to_string()),
-            StoreError::Unknown(_) => Self {
-                detail: "It is not known whether the change was made. Look, and try again.".into(),
-                ..Self::unavailable(error.to_string())
-            },
+            StoreError::Unknown(_) => {
+                Self { detail: "It is not known whether the change was made. Look, and try again.".into(), ..Self::unavailable(error.to_string()) }
+            }
             StoreError::Duplicate => Self::new(Code::Conflict, "Another one has that value already. Choose another."),
             StoreError::Unusable(_) => Self::internal(error.to_string()),
         }

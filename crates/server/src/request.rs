@@ -96,11 +96,7 @@ pub(crate) fn problem_json(problem: &Problem, request_id: &str) -> serde_json::V
         "request_id": request_id,
     });
     if !problem.errors.is_empty() {
-        body["errors"] = problem
-            .errors
-            .iter()
-            .map(|error| json!({ "pointer": error.pointer, "code": error.code, "detail": error.detail }))
-            .collect();
+        body["errors"] = problem.errors.iter().map(|error| json!({ "pointer": error.pointer, "code": error.code, "detail": error.detail })).collect();
     }
     body
 }

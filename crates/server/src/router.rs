@@ -6,7 +6,13 @@ use utoipa::{
 };
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use crate::{api, app::App, console, oauth, problem::{Code, Problem}, request, verify};
+use crate::{
+    api,
+    app::App,
+    console, oauth,
+    problem::{Code, Problem},
+    request, verify,
+};
 
 /// Routes of the public listener that anyone may call: they prove who calls themselves, or tell no one anything.
 pub(crate) const PUBLIC: [&str; 5] =
@@ -45,9 +51,7 @@ pub fn public(app: App) -> Router {
         .method_not_allowed_fallback(method_not_allowed);
     let fallback = Router::new().fallback(nothing_here);
     let console = console::routes(app.clone());
-    json.merge(console)
-        .fallback_service(fallback.layer(middleware::from_fn_with_state(app.clone(), console::surround_any)))
-        .with_state(app)
+    json.merge(console).fallback_service(fallback.layer(middleware::from_fn_with_state(app.clone(), console::surround_any))).with_state(app)
 }
 
 /// The gateway listener: verification and what watches over it. nginx's endpoint is served before this router is asked; it stands here so

@@ -193,12 +193,7 @@ impl Tx {
     pub async fn update_account(&mut self, id: AccountId, change: &AccountChange) -> Result<(), StoreError> {
         self.execute(
             "UPDATE account SET name = coalesce($2, name), api_access = coalesce($3, api_access), status = coalesce($4, status) WHERE id = $1",
-            &[
-                id.to_string().into(),
-                change.name.as_deref().into(),
-                change.api_access.into(),
-                change.status.map(Status::as_str).into(),
-            ],
+            &[id.to_string().into(), change.name.as_deref().into(), change.api_access.into(), change.status.map(Status::as_str).into()],
         )
         .await
         .map(|_| ())

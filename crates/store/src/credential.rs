@@ -60,7 +60,11 @@ fn after_id(id: CredentialId, row: &mut Row) -> Result<Credential, StoreError> {
         access: access(&row.text()?, &row.text()?)?,
         state: row.text()?.parse().map_err(|()| unexpected("a state"))?,
         expires_at: row.optional_time()?,
-        allowed_networks: row.text()?.split_ascii_whitespace().map(|range| range.parse().map_err(|_| unexpected("a network"))).collect::<Result<_, _>>()?,
+        allowed_networks: row
+            .text()?
+            .split_ascii_whitespace()
+            .map(|range| range.parse().map_err(|_| unexpected("a network")))
+            .collect::<Result<_, _>>()?,
         created_at: row.time()?,
     })
 }
@@ -121,10 +125,7 @@ impl Reader {
     /// When the database is not available.
     pub async fn find_credential(&mut self, account: AccountId, id: CredentialId) -> Result<Option<Credential>, StoreError> {
         let rows = self
-            .query(
-                select!("WHERE account_id = $1 AND id = $2 AND state <> 'deleted'"),
-                &[account.to_string().into(), id.to_string().into()],
-            )
+            .query(select!("WHERE account_id = $1 AND id = $2 AND state <> 'deleted'"), &[account.to_string().into(), id.to_string().into()])
             .await?;
         rows.into_iter().next().map(|mut row| credential(&mut row)).transpose()
     }

@@ -146,7 +146,9 @@ impl Tx {
         match &self.0 {
             // the only writer already
             Connection::SqliteReader(_) | Connection::SqliteWriter(_) => Ok(()),
-            Connection::Postgres(_) => self.query("SELECT 1::bigint FROM account WHERE id = $1 FOR UPDATE", &[id.to_string().into()]).await.map(|_| ()),
+            Connection::Postgres(_) => {
+                self.query("SELECT 1::bigint FROM account WHERE id = $1 FOR UPDATE", &[id.to_string().into()]).await.map(|_| ())
+            }
         }
     }
 

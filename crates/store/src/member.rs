@@ -99,9 +99,7 @@ impl Tx {
     /// # Errors
     /// When the database is not available.
     pub async fn count_members_with_role(&mut self, account: AccountId, role: &str) -> Result<i64, StoreError> {
-        let rows = self
-            .query("SELECT count(*) FROM member WHERE account_id = $1 AND role = $2", &[account.to_string().into(), role.into()])
-            .await?;
+        let rows = self.query("SELECT count(*) FROM member WHERE account_id = $1 AND role = $2", &[account.to_string().into(), role.into()]).await?;
         rows.into_iter().next().map_or(Ok(0), |mut row| row.int())
     }
 

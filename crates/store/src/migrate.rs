@@ -56,7 +56,10 @@ fn missing(applied: Vec<Row>, text: impl Fn(&Migration) -> &'static str) -> Resu
     for (at, mut row) in applied.into_iter().enumerate() {
         let (version, sha256) = (row.int()?, row.text()?);
         let Some(migration) = MIGRATIONS.get(at).filter(|migration| migration.version == version) else {
-            return Err(StoreError::Unusable(format!("it was migrated to version {version} by a later Claviger; this one knows {}", MIGRATIONS.len())));
+            return Err(StoreError::Unusable(format!(
+                "it was migrated to version {version} by a later Claviger; this one knows {}",
+                MIGRATIONS.len()
+            )));
         };
         if sha256 != fingerprint(text(migration)) {
             return Err(StoreError::Unusable(format!("migration {} is not the one this database was made with", migration.name)));

@@ -1,7 +1,10 @@
 //! The operator's own API keys.
 use claviger_domain::{id::OperatorKeyId, secret::Digest, time::Timestamp};
 
-use crate::{Reader, StoreError, Tx, value::{Row, unexpected}};
+use crate::{
+    Reader, StoreError, Tx,
+    value::{Row, unexpected},
+};
 
 /// An operator API key, without its secret.
 #[derive(Clone, Debug)]
@@ -51,14 +54,11 @@ impl Reader {
     /// # Errors
     /// When the database is not available.
     pub async fn list_operator_keys(&mut self) -> Result<Vec<OperatorKey>, StoreError> {
-        self.query(
-            "SELECT id, public_id, name, digest, hint, created_at FROM operator_key WHERE revoked_at IS NULL ORDER BY id DESC LIMIT 1000",
-            &[],
-        )
-        .await?
-        .into_iter()
-        .map(key)
-        .collect()
+        self.query("SELECT id, public_id, name, digest, hint, created_at FROM operator_key WHERE revoked_at IS NULL ORDER BY id DESC LIMIT 1000", &[])
+            .await?
+            .into_iter()
+            .map(key)
+            .collect()
     }
 }
 

@@ -33,7 +33,10 @@ impl Postgres {
             config.connect_timeout(Duration::from_secs(5));
         }
         // a statement that hangs must not hold an account's lock for ever
-        let options = format!("{} -c statement_timeout=10s -c lock_timeout=5s -c idle_in_transaction_session_timeout=30s", config.get_options().unwrap_or_default());
+        let options = format!(
+            "{} -c statement_timeout=10s -c lock_timeout=5s -c idle_in_transaction_session_timeout=30s",
+            config.get_options().unwrap_or_default()
+        );
         config.options(options.trim());
         let manager = Manager::from_config(config, NoTls, ManagerConfig { recycling_method: RecyclingMethod::Fast });
         let wait = Some(Duration::from_secs(5));
@@ -150,14 +153,16 @@ impl ToSql for Value {
 fn read(row: &tokio_postgres::Row) -> Result<Row, StoreError> {
     let mut values = Vec::with_capacity(row.len());
     for (at, column) in row.columns().iter().enumerate() {
-        values.push(match *column.type_() {
-            Type::TEXT => row.try_get::<_, Option<String>>(at).map(Value::from),
-            Type::BYTEA => row.try_get::<_, Option<Vec<u8>>>(at).map(Value::from),
-            Type::INT8 => row.try_get::<_, Option<i64>>(at).map(Value::from),
-            Type::BOOL => row.try_get::<_, Option<bool>>(at).map(Value::from),
-            _ => return Err(crate::value::unexpected("a portable type")),
-        }
-        .map_err(|error| failed(&error))?);
+        values.push(
+            match *column.type_() {
+                Type::TEXT => row.try_get::<_, Option<String>>(at).map(Value::from),
+                Type::BYTEA => row.try_get::<_, Option<Vec<u8>>>(at).map(Value::from),
+                Type::INT8 => row.try_get::<_, Option<i64>>(at).map(Value::from),
+                Type::BOOL => row.try_get::<_, Option<bool>>(at).map(Value::from),
+                _ => return Err(crate::value::unexpected("a portable type")),
+            }
+            .map_err(|error| failed(&error))?,
+        );
     }
     Ok(Row::new(values))
 }
@@ -166,7 +171,9 @@ fn failed(error: &tokio_postgres::Error) -> StoreError {
     match error.code() {
         Some(&SqlState::UNIQUE_VIOLATION) => StoreError::Duplicate,
         // connection exceptions, insufficient resources, operator intervention, lock and statement time-outs, serialization, deadlock, read-only standby
-        Some(code) if ["08", "53", "57", "55", "40", "25006"].iter().any(|class| code.code().starts_with(class)) => StoreError::Unavailable(with_causes(error)),
+        Some(code) if ["08", "53", "57", "55", "40", "25006"].iter().any(|class| code.code().starts_with(class)) => {
+            StoreError::Unavailable(with_causes(error))
+        }
         Some(_) => StoreError::Unusable(with_causes(error)),
         None => StoreError::Unavailable(with_causes(error)),
     }

@@ -34,10 +34,7 @@ impl Reader {
     /// When the database is not available.
     pub async fn find_session(&mut self, digest: &Digest) -> Result<Option<Session>, StoreError> {
         let rows = self.query("SELECT account_id, person, created_at, seen_at FROM session WHERE digest = $1", &[digest.as_bytes().into()]).await?;
-        rows.into_iter()
-            .next()
-            .map(|mut row| Ok(Session { person: person(&mut row)?, created_at: row.time()?, seen_at: row.time()? }))
-            .transpose()
+        rows.into_iter().next().map(|mut row| Ok(Session { person: person(&mut row)?, created_at: row.time()?, seen_at: row.time()? })).transpose()
     }
 }
 
@@ -60,9 +57,8 @@ impl Tx {
     /// # Errors
     /// When the database is not available.
     pub async fn take_sign_in_link(&mut self, digest: &Digest, now: Timestamp) -> Result<Option<Person>, StoreError> {
-        let rows = self
-            .query("DELETE FROM sign_in_link WHERE digest = $1 RETURNING account_id, person, expires_at", &[digest.as_bytes().into()])
-            .await?;
+        let rows =
+            self.query("DELETE FROM sign_in_link WHERE digest = $1 RETURNING account_id, person, expires_at", &[digest.as_bytes().into()]).await?;
         let Some(mut row) = rows.into_iter().next() else { return Ok(None) };
         let person = person(&mut row)?;
         Ok((now < row.time()?).then_some(person))

@@ -154,9 +154,8 @@ fn query(connection: &Connection, sql: &'static str, parameters: &[Value]) -> Re
 
 /// `$1` is a *named* parameter to SQLite, numbered by first appearance: so bound by name, and one SQL text serves both engines.
 fn bind(statement: &mut rusqlite::CachedStatement<'_>, parameters: &[Value]) -> Result<(), StoreError> {
-    const NAMES: [&str; 20] = [
-        "$1", "$2", "$3", "$4", "$5", "$6", "$7", "$8", "$9", "$10", "$11", "$12", "$13", "$14", "$15", "$16", "$17", "$18", "$19", "$20",
-    ];
+    const NAMES: [&str; 20] =
+        ["$1", "$2", "$3", "$4", "$5", "$6", "$7", "$8", "$9", "$10", "$11", "$12", "$13", "$14", "$15", "$16", "$17", "$18", "$19", "$20"];
     for (name, value) in NAMES.iter().zip(parameters) {
         let Some(index) = statement.parameter_index(name).map_err(|error| failed(&error))? else { continue };
         let bound = match value {

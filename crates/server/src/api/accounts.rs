@@ -1,8 +1,5 @@
 //! `/v1/accounts`.
-use axum::{
-    http::HeaderMap,
-    response::Response,
-};
+use axum::{http::HeaderMap, response::Response};
 use claviger_domain::{account::Status, id::AccountId, policy::SeeAccount};
 use claviger_store::account::AccountChange;
 use serde::Deserialize;

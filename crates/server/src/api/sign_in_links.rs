@@ -5,11 +5,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::{At, Operator, created};
-use crate::{
-    app::sign_in,
-    body::Json,
-    problem::Problem,
-};
+use crate::{app::sign_in, body::Json, problem::Problem};
 
 /// Whom to sign in.
 #[derive(Deserialize, ToSchema)]

@@ -63,7 +63,13 @@ pub struct NewAccount {
 }
 
 /// Makes an account.
-pub(crate) async fn create(app: &App, context: &Context, grant: &OperatorGrant, new: NewAccount, once: Option<&Once>) -> Result<AccountView, Problem> {
+pub(crate) async fn create(
+    app: &App,
+    context: &Context,
+    grant: &OperatorGrant,
+    new: NewAccount,
+    once: Option<&Once>,
+) -> Result<AccountView, Problem> {
     let mut wrong = Vec::new();
     let mut keep = |result: Result<String, Invalid>| result.map_err(|invalid| wrong.push(invalid)).unwrap_or_default();
     let name = keep(parse_name("name", &new.name));
@@ -85,7 +91,9 @@ pub(crate) async fn create(app: &App, context: &Context, grant: &OperatorGrant, 
             (None, _) => wrong.push(Invalid::new("parent_id", "parent_required", "An account of this kind stands under another; say which.")),
             (Some(_), None) => wrong.push(Invalid::new("parent_id", "parent_unknown", "There is no such account.")),
             (Some(_), Some(parent)) if kind.parents.contains(&parent.kind) => {}
-            (Some(_), Some(_)) => wrong.push(Invalid::new("parent_id", "parent_kind", "An account of this kind cannot stand under one of that kind.")),
+            (Some(_), Some(_)) => {
+                wrong.push(Invalid::new("parent_id", "parent_kind", "An account of this kind cannot stand under one of that kind."))
+            }
         }
     }
     if !wrong.is_empty() {
@@ -118,7 +126,13 @@ pub(crate) async fn create(app: &App, context: &Context, grant: &OperatorGrant, 
 }
 
 /// Changes an account. Closing the gate or suspending it ends, before this returns, what every credential of it may do.
-pub(crate) async fn update(app: &App, context: &Context, grant: &OperatorGrant, id: AccountId, mut change: AccountChange) -> Result<AccountView, Problem> {
+pub(crate) async fn update(
+    app: &App,
+    context: &Context,
+    grant: &OperatorGrant,
+    id: AccountId,
+    mut change: AccountChange,
+) -> Result<AccountView, Problem> {
     if let Some(name) = &change.name {
         change.name = Some(parse_name("name", name)?);
     }

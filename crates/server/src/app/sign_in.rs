@@ -39,7 +39,8 @@ pub struct Link {
 pub(crate) async fn create_link(app: &App, context: &Context, grant: &Grant<SeeAccount>, by: &OperatorGrant, email: &str) -> Result<Link, Problem> {
     let folded = email.trim().to_lowercase();
     let member = app.store.reader().await?.find_member(grant.account().id, &folded).await?;
-    let member = member.ok_or_else(|| claviger_domain::invalid::Invalid::new("email", "not_a_member", "Nobody with this address is a member of this account."))?;
+    let member = member
+        .ok_or_else(|| claviger_domain::invalid::Invalid::new("email", "not_a_member", "Nobody with this address is a member of this account."))?;
     let person = Person { account_id: Some(grant.account().id), name: folded };
     link(app, context, by, person, &member.email, LINK_LIVES).await
 }

@@ -1,6 +1,9 @@
 //! `/account/clients`: the accounts directly below one's own, as far as one's role sees them.
 use axum::extract::Query;
-use claviger_domain::{account::Status, policy::{Actor, ClientsSeen}};
+use claviger_domain::{
+    account::Status,
+    policy::{Actor, ClientsSeen},
+};
 use claviger_store::page::PageRequest;
 use serde::Deserialize;
 

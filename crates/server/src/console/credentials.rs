@@ -142,7 +142,8 @@ fn limit_reached(member: &Member, limit: u32) -> CredentialDialog {
 
 fn shown_once(member: &Member, created: &CredentialView) -> CreatedSecret {
     let console = &member.kind().console;
-    let value = |label: &str, value: &str, id: &str, secret| SecretValue { label: label.to_owned(), value: value.to_owned(), id: id.to_owned(), secret };
+    let value =
+        |label: &str, value: &str, id: &str, secret| SecretValue { label: label.to_owned(), value: value.to_owned(), id: id.to_owned(), secret };
     let values = console.shown.iter().map(|shown| match shown {
         Shown::PublicId => value(&console.public_id, &created.public_id, "new-public-id", false),
         Shown::Secret => value(&console.secret, created.secret.as_ref().map_or("", |secret| secret.expose()), "new-secret", true),
@@ -168,10 +169,8 @@ async fn show(member: &Member, grant: &Grant<ManageCredentials>, at: At, dialog:
     let (console, now, href) = (&member.kind().console, member.app.clock.now(), member.credentials_href());
     let mut chrome = frame::of_member(member, &console.tab, Place::Credentials);
     chrome.notice = frame::notice(at.done.as_deref());
-    let row = |credential: &Credential| CredentialRow {
-        delete_href: Some(format!("{href}/{}/delete", credential.id)),
-        ..row(console, credential, now)
-    };
+    let row =
+        |credential: &Credential| CredentialRow { delete_href: Some(format!("{href}/{}/delete", credential.id)), ..row(console, credential, now) };
     Ok(CredentialsPage {
         chrome,
         words: words(console),
@@ -195,7 +194,7 @@ pub(super) fn words(console: &Console) -> CredentialWords {
         delete: "Delete".into(),
         columns: columns(console),
         empty_title: format!("No {}s yet", console.noun),
-        empty_text: format!("{} Create one for each integration, so that each can be ended by itself.", console.intro),
+        empty_text: "Create one for each integration, so that each can be ended by itself.".into(),
     }
 }
 

@@ -10,7 +10,11 @@ use super::{
     session::{Member, OperatorPerson},
     view::{Chrome, ErrorPage, Link, Notice, Person, SignedOut, Tone, When},
 };
-use crate::{app::App, problem::{Code, Problem}, request};
+use crate::{
+    app::App,
+    problem::{Code, Problem},
+    request,
+};
 
 /// Where a page stands in the navigation.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -40,7 +44,7 @@ pub(super) fn of_member(member: &Member, title: &str, place: Place) -> Chrome {
         menu.extend(credentials.clone());
     }
     if member.may_manage_members() {
-        nav.push(link("Users", "/account/users".into(), Place::Members));
+        nav.push(link("Members", "/account/members".into(), Place::Members));
     }
     if member.clients_seen() != ClientsSeen::None {
         nav.push(link("Clients", "/account/clients".into(), Place::Clients));
@@ -63,8 +67,8 @@ pub(super) fn notice(word: Option<&str>) -> Option<Notice> {
     let text = match word? {
         "created-before" => "That form was sent before: what it makes exists already. Its secret was shown then, and is not shown again.",
         "deleted" => "Deleted. Integrations that used it are refused from now on.",
-        "user-saved" => "Saved.",
-        "user-removed" => "Removed. They are signed out everywhere.",
+        "member-saved" => "Saved.",
+        "member-removed" => "Removed. They are signed out everywhere.",
         "granted" => "Granted.",
         "withdrawn" => "Withdrawn. Requests of this account are refused from now on.",
         "suspended" => "Suspended. Requests of this account, and of those below it, are refused from now on.",
@@ -91,7 +95,8 @@ pub(super) fn when(at: Timestamp, now: Timestamp) -> When {
         1 => format!("1 {unit} ago"),
         _ => format!("{count} {unit}s ago"),
     };
-    let exact = jiff::Timestamp::from_microsecond(at.micros()).map_or_else(|_| at.to_string(), |at| at.strftime("%-d %b %Y, %H:%M:%S UTC").to_string());
+    let exact =
+        jiff::Timestamp::from_microsecond(at.micros()).map_or_else(|_| at.to_string(), |at| at.strftime("%-d %b %Y, %H:%M:%S UTC").to_string());
     When { iso: at.to_string(), relative, exact }
 }
 
@@ -131,7 +136,9 @@ mod tests {
     #[test]
     fn moments_read_as_people_say_them() {
         let now = Timestamp::from_micros(1_795_000_000_000_000);
-        for (seconds, text) in [(0, "just now"), (50, "1 minute ago"), (150, "3 minutes ago"), (3_600, "1 hour ago"), (90_000, "2 days ago"), (40_000_000, "1 year ago")] {
+        for (seconds, text) in
+            [(0, "just now"), (50, "1 minute ago"), (150, "3 minutes ago"), (3_600, "1 hour ago"), (90_000, "2 days ago"), (40_000_000, "1 year ago")]
+        {
             assert_eq!(when(now - std::time::Duration::from_secs(seconds), now).relative, text);
         }
         assert_eq!(when(now, now).exact, "18 Nov 2026, 11:06:40 UTC");

@@ -1,4 +1,4 @@
-//! `/account/users`: the people of an account, for those who manage them.
+//! `/account/members`: the people of an account, for those who manage them.
 use axum::{
     extract::{Path, Query},
     http::StatusCode,
@@ -23,7 +23,7 @@ use crate::{
     problem::Problem,
 };
 
-const HREF: &str = "/account/users";
+const HREF: &str = "/account/members";
 
 #[derive(Default, Deserialize)]
 pub(super) struct At {
@@ -61,7 +61,7 @@ impl Add {
 pub(super) async fn add(member: Member, Fields(sent): Fields<Add>) -> Result<Response, Problem> {
     let grant = permit(&member).await?;
     match members::save(&member.app, &member.context, &grant, sent.to_new()).await {
-        Ok(_) => Ok(see(&format!("{HREF}?done=user-saved")).into_response()),
+        Ok(_) => Ok(see(&format!("{HREF}?done=member-saved")).into_response()),
         Err(problem) if matches!(problem.status, 409 | 422) => {
             let status = StatusCode::from_u16(problem.status).unwrap_or(StatusCode::CONFLICT);
             let dialog = MemberDialog::Add(add_form(member.kind(), HREF, HREF, &sent, Some(&problem)));
@@ -89,7 +89,7 @@ pub(super) async fn change_role(member: Member, Path(email): Path<String>, Field
     let found = find(&member, &grant, &email).await?;
     let new = NewMember { email: found.email.clone(), role: sent.role, name: None, clients: None };
     match members::save(&member.app, &member.context, &grant, new).await {
-        Ok(_) => Ok(see(&format!("{HREF}?done=user-saved")).into_response()),
+        Ok(_) => Ok(see(&format!("{HREF}?done=member-saved")).into_response()),
         Err(problem) if matches!(problem.status, 409 | 422) => {
             let status = StatusCode::from_u16(problem.status).unwrap_or(StatusCode::CONFLICT);
             let dialog = change_role_form(&member, &found, Some(problem.detail));
@@ -105,11 +105,11 @@ pub(super) async fn confirm_removal(member: Member, Path(email): Path<String>) -
     let dialog = ConfirmDelete {
         action: format!("{HREF}/{}/remove", segment(&found.email)),
         cancel_href: HREF.into(),
-        heading: "Remove this user?".into(),
+        heading: "Remove this member?".into(),
         text: "They lose access to this account.".into(),
         what: found.email,
         effect: "They are signed out everywhere at once. What they created stays.".into(),
-        button: "Remove user".into(),
+        button: "Remove member".into(),
         fields: Vec::new(),
     };
     show(&member, &grant, At::default(), Some(MemberDialog::Remove(dialog))).await.map(page)
@@ -118,7 +118,7 @@ pub(super) async fn confirm_removal(member: Member, Path(email): Path<String>) -
 pub(super) async fn remove(member: Member, Path(email): Path<String>) -> Result<Response, Problem> {
     let grant = permit(&member).await?;
     members::remove(&member.app, &member.context, &grant, &email).await?;
-    Ok(see(&format!("{HREF}?done=user-removed")).into_response())
+    Ok(see(&format!("{HREF}?done=member-removed")).into_response())
 }
 
 async fn permit(member: &Member) -> Result<Grant<ManageMembers>, Problem> {
@@ -134,7 +134,7 @@ async fn find(member: &Member, grant: &Grant<ManageMembers>, email: &str) -> Res
 async fn show(member: &Member, grant: &Grant<ManageMembers>, at: At, dialog: Option<MemberDialog>) -> Result<MembersPage, Problem> {
     let members = members::list(&member.app, grant).await?;
     let now = member.app.clock.now();
-    let mut chrome = frame::of_member(member, "Users", Place::Members);
+    let mut chrome = frame::of_member(member, "Members", Place::Members);
     chrome.notice = frame::notice(at.done.as_deref());
     let rows = members.iter().map(|view| MemberRow {
         edit_href: Some(format!("{HREF}/{}/role", segment(&view.email))),
@@ -163,7 +163,8 @@ pub(super) fn row(kind: &Kind, view: &MemberView, now: Timestamp) -> MemberRow {
 
 /// The form that adds a member, with what was typed and what is wrong with it.
 pub(super) fn add_form(kind: &Kind, action: &str, cancel_href: &str, typed: &Add, problem: Option<&Problem>) -> AddMember {
-    let error_at = |pointer: &str| problem.and_then(|problem| problem.errors.iter().find(|error| error.pointer == pointer)).map(|error| error.detail.clone());
+    let error_at =
+        |pointer: &str| problem.and_then(|problem| problem.errors.iter().find(|error| error.pointer == pointer)).map(|error| error.detail.clone());
     AddMember {
         action: action.to_owned(),
         cancel_href: cancel_href.to_owned(),

@@ -10,7 +10,10 @@ use claviger_domain::{
     policy::{self, Actor, ClientsSeen, Grant, ManageCredentials, ManageMembers, OperatorGrant, SeeAccount},
 };
 
-use super::{Page, frame, see, view::{SignedOut, SigningIn}};
+use super::{
+    Page, frame, see,
+    view::{SignedOut, SigningIn},
+};
 use crate::{
     app::{App, sign_in},
     problem::Problem,

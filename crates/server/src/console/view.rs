@@ -282,9 +282,7 @@ pub(crate) struct SecretValue {
 /// Leaves the value out: a view that is logged must not log it.
 impl std::fmt::Debug for SecretValue {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("SecretValue")
-            .field("label", &self.label)
-            .finish_non_exhaustive()
+        f.debug_struct("SecretValue").field("label", &self.label).finish_non_exhaustive()
     }
 }
 

@@ -45,11 +45,16 @@ pub(crate) struct Exchange {
     post, path = "/auth/token", tag = "oauth", request_body = Exchange,
     responses((status = 200, body = TokenAnswer), (status = 401, description = "Unknown, wrong or ended: one answer"), (status = 503, description = "Cannot say"))
 )]
-pub(crate) async fn json_token(State(app): State<App>, Extension(context): Extension<Context>, exchange: Json<Exchange>) -> Result<Response, Problem> {
+pub(crate) async fn json_token(
+    State(app): State<App>,
+    Extension(context): Extension<Context>,
+    exchange: Json<Exchange>,
+) -> Result<Response, Problem> {
     let Exchange { client_id, client_secret } = exchange.value;
     let loaded = authenticate_client(&app, &client_id, &client_secret, context.source).await.map_err(|CannotSay| Problem::unavailable("token"))?;
     let loaded = loaded.ok_or_else(|| Problem { challenge: None, ..Problem::credential_invalid() })?;
-    let access_token = issue(&app, &loaded.credential, loaded.credential.access.words()).ok_or_else(|| Problem::internal("a token could not be signed"))?;
+    let access_token =
+        issue(&app, &loaded.credential, loaded.credential.access.words()).ok_or_else(|| Problem::internal("a token could not be signed"))?;
     Ok(answer(TokenAnswer { access_token, expires_in: LIFETIME, token_type: "Bearer", scope: None }))
 }
 

@@ -102,8 +102,7 @@ pub(crate) async fn verify(State(app): State<App>, Extension(context): Extension
             Values::Several(values) => all.extend(values),
         }
     }
-    let request =
-        schemes::Request { method: &question.method, target: &question.path, fields: &Headers(headers), client_ip: question.client_ip };
+    let request = schemes::Request { method: &question.method, target: &question.path, fields: &Headers(headers), client_ip: question.client_ip };
     let request_id = context.request_id;
     let answer = match judge(&app, &request).await {
         Verdict::Allowed(allowed) => {
@@ -120,7 +119,9 @@ pub(crate) async fn verify(State(app): State<App>, Extension(context): Extension
             };
             Answer { verdict: "allowed", status: 200, reason: None, principal: Some(principal), request_id }
         }
-        Verdict::Refused(refusal) => Answer { verdict: "refused", status: refusal.status(), reason: Some(refusal.code()), principal: None, request_id },
+        Verdict::Refused(refusal) => {
+            Answer { verdict: "refused", status: refusal.status(), reason: Some(refusal.code()), principal: None, request_id }
+        }
         Verdict::CannotSay => return Err(Problem::unavailable("verification")),
     };
     Ok((StatusCode::OK, axum::Json(answer)).into_response())

@@ -32,7 +32,11 @@ pub(in crate::console) struct At {
     done: Option<String>,
 }
 
-pub(in crate::console) async fn show(operator: OperatorPerson, Path(id): Path<String>, Query(at): Query<At>) -> Result<Page<OperatorAccountPage>, Problem> {
+pub(in crate::console) async fn show(
+    operator: OperatorPerson,
+    Path(id): Path<String>,
+    Query(at): Query<At>,
+) -> Result<Page<OperatorAccountPage>, Problem> {
     let account = find(&operator, &id).await?;
     render(&operator, account, at, None).await.map(page)
 }
@@ -84,7 +88,7 @@ pub(in crate::console) async fn add_member(operator: OperatorPerson, Path(id): P
     let account = find(&operator, &id).await?;
     let grant = operator.app.permit::<ManageMembers>(&operator.context, operator.grant.actor(), account.id).await?;
     match members::save(&operator.app, &operator.context, &grant, sent.to_new()).await {
-        Ok(_) => Ok(see(&format!("{}?done=user-saved", href(account.id))).into_response()),
+        Ok(_) => Ok(see(&format!("{}?done=member-saved", href(account.id))).into_response()),
         Err(problem) if matches!(problem.status, 409 | 422) => {
             let status = StatusCode::from_u16(problem.status).unwrap_or(StatusCode::CONFLICT);
             let dialog = member_form(&operator, &account, &sent, Some(&problem))?;
@@ -94,7 +98,10 @@ pub(in crate::console) async fn add_member(operator: OperatorPerson, Path(id): P
     }
 }
 
-pub(in crate::console) async fn create_link(operator: OperatorPerson, Path((id, email)): Path<(String, String)>) -> Result<Page<OperatorAccountPage>, Problem> {
+pub(in crate::console) async fn create_link(
+    operator: OperatorPerson,
+    Path((id, email)): Path<(String, String)>,
+) -> Result<Page<OperatorAccountPage>, Problem> {
     let account = find(&operator, &id).await?;
     let grant = operator.app.permit::<SeeAccount>(&operator.context, operator.grant.actor(), account.id).await?;
     let link = sign_in::create_link(&operator.app, &operator.context, &grant, &operator.grant, &email).await?;
@@ -137,7 +144,7 @@ fn confirm(account: &Account, heading: String, text: String, button: String, fie
 
 fn member_form(operator: &OperatorPerson, account: &Account, typed: &Add, problem: Option<&Problem>) -> Result<OperatorAccountDialog, Problem> {
     let href = href(account.id);
-    Ok(OperatorAccountDialog::Member(MemberDialog::Add(add_form(&kind(operator, account)?, &format!("{href}/users"), &href, typed, problem))))
+    Ok(OperatorAccountDialog::Member(MemberDialog::Add(add_form(&kind(operator, account)?, &format!("{href}/members"), &href, typed, problem))))
 }
 
 async fn render(operator: &OperatorPerson, account: Account, at: At, dialog: Option<OperatorAccountDialog>) -> Result<OperatorAccountPage, Problem> {
@@ -157,7 +164,7 @@ async fn render(operator: &OperatorPerson, account: Account, at: At, dialog: Opt
     let mut chrome = frame::of_operator(operator, &account.name, Place::OperatorAccounts);
     chrome.notice = frame::notice(at.done.as_deref());
     let member = |view: &members::MemberView| crate::console::view::MemberRow {
-        sign_in_action: Some(format!("{href}/users/{}/sign-in-link", segment(&view.email))),
+        sign_in_action: Some(format!("{href}/members/{}/sign-in-link", segment(&view.email))),
         ..member_row(&kind, view, now)
     };
     Ok(OperatorAccountPage {
@@ -181,14 +188,19 @@ async fn render(operator: &OperatorPerson, account: Account, at: At, dialog: Opt
             withdraw_href: format!("{href}/withdraw"),
         }),
         members: members.iter().map(member).collect(),
-        add_member_href: format!("{href}/users/new"),
+        add_member_href: format!("{href}/members/new"),
         credentials_heading: kind.console.tab.clone(),
         credential_columns: list::columns(&kind.console),
         credentials: credentials.items.iter().map(|credential| list::row(&kind.console, credential, now)).collect(),
         events: events
             .items
             .iter()
-            .map(|event| EventRow { when: frame::when(event.at, now), actor: event.actor.clone(), action: event.action.clone(), target: event.target.clone() })
+            .map(|event| EventRow {
+                when: frame::when(event.at, now),
+                actor: event.actor.clone(),
+                action: event.action.clone(),
+                target: event.target.clone(),
+            })
             .collect(),
         older_events_href: events.next.map(|next| format!("{href}?after={next}")),
         dialog,

@@ -62,7 +62,8 @@ pub(in crate::console) async fn new(operator: OperatorPerson) -> Result<Page<Acc
 
 pub(in crate::console) async fn create(operator: OperatorPerson, Fields(sent): Fields<Create>) -> Result<Response, Problem> {
     let filled = |text: &str| Some(text.trim().to_owned()).filter(|text| !text.is_empty());
-    let new = NewAccount { kind: sent.kind.clone(), name: sent.name.clone(), parent_id: filled(&sent.parent_id), external_id: filled(&sent.external_id) };
+    let new =
+        NewAccount { kind: sent.kind.clone(), name: sent.name.clone(), parent_id: filled(&sent.parent_id), external_id: filled(&sent.external_id) };
     let once = Once::of_form(&operator.app, operator.grant.actor(), "create account", &sent.once);
     if once.remembered(&operator.app).await?.is_some() {
         return Ok(see(HREF).into_response());
@@ -79,7 +80,8 @@ pub(in crate::console) async fn create(operator: OperatorPerson, Fields(sent): F
 }
 
 fn form(operator: &OperatorPerson, typed: &Create, problem: Option<&Problem>) -> CreateAccount {
-    let error_at = |pointer: &str| problem.and_then(|problem| problem.errors.iter().find(|error| error.pointer == pointer)).map(|error| error.detail.clone());
+    let error_at =
+        |pointer: &str| problem.and_then(|problem| problem.errors.iter().find(|error| error.pointer == pointer)).map(|error| error.detail.clone());
     let choice = |(id, kind): (&str, &claviger_domain::kind::Kind)| Choice {
         value: id.to_owned(),
         label: kind.name.clone(),
@@ -115,7 +117,13 @@ async fn show(operator: &OperatorPerson, at: At, dialog: Option<CreateAccount>) 
         };
         rows.push(row(operator, account, parent));
     }
-    let with_query = |start: &str| if query.is_empty() { start.to_owned() } else { format!("{start}{}q={}", if start.contains('?') { "&" } else { "?" }, crate::console::members::segment(&query)) };
+    let with_query = |start: &str| {
+        if query.is_empty() {
+            start.to_owned()
+        } else {
+            format!("{start}{}q={}", if start.contains('?') { "&" } else { "?" }, crate::console::members::segment(&query))
+        }
+    };
     let mut chrome = frame::of_operator(operator, "Accounts", Place::OperatorAccounts);
     chrome.notice = frame::notice(at.done.as_deref());
     Ok(AccountsPage {
