@@ -192,7 +192,9 @@ impl Wish {
             (None, [Level::Full]) => (Level::Full, None),
             (None, [Level::Roles]) => (Level::Roles, None),
             (None, _) => return Err(Invalid::new("access", "access_required", "Say what the credential may do.")),
-            (Some(_), _) => return Err(Invalid::new("access", "access_not_of_this_account", "Accounts of this kind do not have that level of access.")),
+            (Some(_), _) => {
+                return Err(Invalid::new("access", "access_not_of_this_account", "Accounts of this kind do not have that level of access."));
+            }
         };
         match level {
             Level::Full if scopes.is_some() => Err(Invalid::new("access", "scopes_with_full", "Full access takes no scopes.")),

@@ -33,14 +33,8 @@ pub enum Refusal {
 
 impl Refusal {
     /// Every refusal, for tables and documents.
-    pub const ALL: [Self; 6] = [
-        Self::NoCredential,
-        Self::SeveralCredentials,
-        Self::Unauthenticated,
-        Self::AccountMissing,
-        Self::AccountMalformed,
-        Self::AccountForbidden,
-    ];
+    pub const ALL: [Self; 6] =
+        [Self::NoCredential, Self::SeveralCredentials, Self::Unauthenticated, Self::AccountMissing, Self::AccountMalformed, Self::AccountForbidden];
 
     /// The HTTP status the client gets.
     #[must_use]
@@ -103,9 +97,7 @@ pub fn acting_account<F: Fields>(own: AccountId, kind: &Kind, fields: &F) -> Res
     match fields.single(name) {
         Ok(None) => Err(Refusal::AccountMissing),
         Err(Repeated) => Err(Refusal::AccountMalformed),
-        Ok(Some(value)) => {
-            std::str::from_utf8(value).ok().and_then(|text| text.trim_ascii().parse().ok()).ok_or(Refusal::AccountMalformed)
-        }
+        Ok(Some(value)) => std::str::from_utf8(value).ok().and_then(|text| text.trim_ascii().parse().ok()).ok_or(Refusal::AccountMalformed),
     }
 }
 

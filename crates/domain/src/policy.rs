@@ -128,8 +128,7 @@ pub fn decide<P: Permission>(kinds: &Kinds, actor: &Actor, account: &Account) ->
         Actor::Member { role, .. } => {
             let role = kind.find_role(role).ok_or(Refused::Hidden)?;
             let gate_open = kind.gate.is_none() || account.api_access;
-            P::CAPABILITY.is_none_or(|capability| role.may(capability))
-                && (!P::BEHIND_GATE || (gate_open && account.status == Status::Active))
+            P::CAPABILITY.is_none_or(|capability| role.may(capability)) && (!P::BEHIND_GATE || (gate_open && account.status == Status::Active))
         }
     };
     if allowed { Ok(Grant { actor: actor.clone(), account: account.clone(), permission: PhantomData }) } else { Err(denied) }

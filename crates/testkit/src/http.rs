@@ -185,8 +185,9 @@ impl Response {
     /// # Panics
     /// When it is not JSON.
     pub fn json(&self) -> Value {
-        serde_json::from_slice(&self.body)
-            .unwrap_or_else(|error| panic!("{error} in the body of {} {}", self.status, self.text()))
+        serde_json::from_slice(&self.body).unwrap_or_else(|error| {
+            panic!("{error} in the body of {} {}", self.status, self.text())
+        })
     }
 
     /// Itself, if the status is the expected one.

@@ -126,8 +126,11 @@ fn write_configuration(
         let name = file.expect("it can be read").file_name();
         let name = name.to_str().expect("file names are text");
         if name.ends_with(".conf") && !EDITED.contains(&name) {
-            std::fs::copy(shipped.join(name), folder.path().join("claviger").join(name))
-                .expect("it is our folder");
+            std::fs::copy(
+                shipped.join(name),
+                folder.path().join("claviger").join(name),
+            )
+            .expect("it is our folder");
         }
     }
     let more: String = surroundings
@@ -146,7 +149,11 @@ fn write_configuration(
         &format!("listen 127.0.0.1:{port};\n{}\n", surroundings.server),
     );
     // As root the workers would become somebody who cannot write into this folder.
-    let user = if geteuid().is_root() { "user root root;" } else { "" };
+    let user = if geteuid().is_root() {
+        "user root root;"
+    } else {
+        ""
+    };
     write(
         "nginx.conf",
         &format!(

@@ -150,7 +150,9 @@ impl Cluster {
 
     /// The server's log.
     pub fn output(&self) -> String {
-        self.program.as_ref().map_or_else(String::new, Program::output)
+        self.program
+            .as_ref()
+            .map_or_else(String::new, Program::output)
     }
 
     fn launch(&self, port: u16) -> Program {
@@ -248,7 +250,8 @@ fn template(binaries: &Path) -> PathBuf {
     ));
     let lock = File::create(kept.join("lock")).expect("the target folder can be written");
     // Given back when the file is closed, also by a process that is killed.
-    lock.lock().expect("the target folder's file system has locks");
+    lock.lock()
+        .expect("the target folder's file system has locks");
     if !template.is_dir() {
         make_template(binaries, &template);
     }
@@ -275,7 +278,11 @@ fn make_template(binaries: &Path, template: &Path) {
         .arg(format!("--pgdata={}", data.display()));
     finish(initdb, "");
     let mut single_user = as_postgres(&binaries.join("postgres"));
-    single_user.arg("--single").arg("-D").arg(&data).arg("postgres");
+    single_user
+        .arg("--single")
+        .arg("-D")
+        .arg(&data)
+        .arg("postgres");
     finish(
         single_user,
         &format!("CREATE ROLE {OWNER} LOGIN PASSWORD '{password}'\n"),

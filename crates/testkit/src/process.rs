@@ -27,10 +27,14 @@ impl Claviger {
     /// # Panics
     /// When there is none.
     pub fn build_path() -> PathBuf {
-        let named = ["CLAVIGER_BIN", "CARGO_BIN_EXE_claviger", "NEXTEST_BIN_EXE_claviger"]
-            .into_iter()
-            .find_map(std::env::var_os)
-            .map(PathBuf::from);
+        let named = [
+            "CLAVIGER_BIN",
+            "CARGO_BIN_EXE_claviger",
+            "NEXTEST_BIN_EXE_claviger",
+        ]
+        .into_iter()
+        .find_map(std::env::var_os)
+        .map(PathBuf::from);
         let path = named.unwrap_or_else(|| {
             let test = std::env::current_exe().expect("a running program has a path");
             let folder = test.parent().expect("it lies in a folder");
@@ -53,7 +57,10 @@ impl Claviger {
         let mut command = Command::new(Self::build_path());
         command.args(arguments);
         for (name, _) in std::env::vars_os() {
-            if name.to_str().is_some_and(|name| name.starts_with("CLAVIGER_")) {
+            if name
+                .to_str()
+                .is_some_and(|name| name.starts_with("CLAVIGER_"))
+            {
                 command.env_remove(name);
             }
         }
@@ -255,7 +262,15 @@ fn launch(
     gateway: &str,
 ) -> Program {
     let data = data.to_str().expect("temporary paths are text");
-    let mut all = vec![command, "--data", data, "--public", public, "--gateway", gateway];
+    let mut all = vec![
+        command,
+        "--data",
+        data,
+        "--public",
+        public,
+        "--gateway",
+        gateway,
+    ];
     if command == "demo" && !arguments.iter().any(|a| a == "--api") {
         all.extend(["--api", "127.0.0.1:0"]);
     }

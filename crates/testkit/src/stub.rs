@@ -121,7 +121,11 @@ impl Stub {
 
     /// All requests so far. A request is here before its answer is written.
     pub fn seen(&self) -> Vec<Seen> {
-        self.shared.seen.lock().expect("no panic under the lock").clone()
+        self.shared
+            .seen
+            .lock()
+            .expect("no panic under the lock")
+            .clone()
     }
 
     /// The last request.

@@ -35,9 +35,11 @@ impl Head {
     /// Whether the sender will close the connection after this message.
     pub(crate) fn closes(&self) -> bool {
         let says = |word: &str| {
-            self.all("connection")
-                .iter()
-                .any(|value| value.split(',').any(|v| v.trim().eq_ignore_ascii_case(word)))
+            self.all("connection").iter().any(|value| {
+                value
+                    .split(',')
+                    .any(|v| v.trim().eq_ignore_ascii_case(word))
+            })
         };
         says("close") || (self.first_line.contains("HTTP/1.0") && !says("keep-alive"))
     }
@@ -61,7 +63,10 @@ impl Head {
                     .map_err(|_| io::Error::other(format!("no chunk size: {line:?}")))?;
                 if size == 0 {
                     // Trailer fields, and the empty line.
-                    while !read_line(from)?.ok_or(io::ErrorKind::UnexpectedEof)?.is_empty() {}
+                    while !read_line(from)?
+                        .ok_or(io::ErrorKind::UnexpectedEof)?
+                        .is_empty()
+                    {}
                     return Ok(body);
                 }
                 read_exactly(from, size, &mut body)?;

@@ -65,9 +65,16 @@ async fn what_was_committed_survives_a_stop_and_is_found_under_the_same_url() {
         .await
         .expect("the owner may");
     cluster.stop();
-    assert!(tokio_postgres::connect(database.url(), NoTls).await.is_err());
+    assert!(
+        tokio_postgres::connect(database.url(), NoTls)
+            .await
+            .is_err()
+    );
     cluster.resume();
     let client = connect(database.url()).await;
-    let row = client.query_one("SELECT n FROM t", &[]).await.expect("it is there");
+    let row = client
+        .query_one("SELECT n FROM t", &[])
+        .await
+        .expect("it is there");
     assert_eq!(row.get::<_, i64>(0), 1);
 }

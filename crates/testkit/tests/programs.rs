@@ -46,7 +46,10 @@ fn lines_of_both_outputs_are_kept_and_found() {
 #[test]
 fn a_program_that_ends_too_early_is_told_from_one_that_is_silent() {
     let nothing = |_: &str| None::<()>;
-    assert_eq!(shell("exit 0").find_line(SOON, nothing), Err(Silence::Ended));
+    assert_eq!(
+        shell("exit 0").find_line(SOON, nothing),
+        Err(Silence::Ended)
+    );
     let silent = shell("exec sleep 60");
     let found = silent.find_line(Duration::from_millis(50), nothing);
     assert_eq!(found, Err(Silence::TookTooLong));
@@ -65,7 +68,8 @@ fn a_program_is_the_process_itself_and_takes_its_children_along() {
 
 #[test]
 fn a_program_may_end_as_it_likes_on_sigterm() {
-    let mut program = shell("trap 'echo drained; exit 3' TERM; echo up; while :; do sleep 0.02; done");
+    let mut program =
+        shell("trap 'echo drained; exit 3' TERM; echo up; while :; do sleep 0.02; done");
     program.wait_for_line("up", SOON, |line| (line == "up").then_some(()));
     assert_eq!(program.terminate().code(), Some(3));
     assert!(program.output().ends_with("drained\n"));
