@@ -133,6 +133,7 @@ pub struct Wish {
 
 /// A wish that an account kind's rules allow. Only [`Wish::check`] makes one.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Specification {
     /// Its kind.
     pub kind: Kind,
@@ -140,7 +141,6 @@ pub struct Specification {
     pub label: String,
     /// What it may do.
     pub access: Access,
-    _checked: (),
 }
 
 impl Wish {
@@ -166,7 +166,7 @@ impl Wish {
             }
         }
         match (kind, access, label) {
-            (Some(kind), Some(access), Some(label)) if wrong.is_empty() => Ok(Specification { kind, label, access, _checked: () }),
+            (Some(kind), Some(access), Some(label)) if wrong.is_empty() => Ok(Specification { kind, label, access }),
             _ => Err(wrong),
         }
     }

@@ -4,6 +4,7 @@
 pub mod access;
 pub mod account;
 pub mod base62;
+pub mod catalogue;
 pub mod chance;
 pub mod credential;
 pub mod email;

@@ -1,7 +1,14 @@
 //! How a request proves who it is. One file per scheme, each: parse, presented, check.
 use std::net::IpAddr;
 
+pub mod basic;
 pub mod bearer;
+pub mod cavage;
+pub mod digest;
+pub mod hmac;
+pub mod legacy;
+pub mod message_signatures;
+pub mod signing;
 
 /// The header fields of a request, whatever holds them. Names are given in lower case and found in any.
 pub trait Fields {
