@@ -1,1 +1,35 @@
-fn main(){}
+//! What is fast, measured side by side. Run by `./bench`; not for finding regressions of a few per cent on a busy machine.
+use std::{path::PathBuf, process::ExitCode};
+
+mod decision;
+mod fixture;
+mod numbers;
+mod over_http;
+mod report;
+mod server;
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let done = match words.as_slice() {
+        // this program starts itself twice more, so that the two servers are processes of their own
+        ["serve", "verifying"] => server::verifying(),
+        ["serve", "bare"] => server::bare(),
+        ["decisions", rounds] => rounds.parse().map_err(Into::into).and_then(decision::only),
+        [to] => measure(PathBuf::from(to)),
+        _ => Err(anyhow::anyhow!("give the file to write the numbers to")),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            report::complain(&format!("bench: {error:#}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn measure(to: PathBuf) -> anyhow::Result<()> {
+    let mut numbers = over_http::measure()?;
+    numbers.extend(decision::measure(40)?);
+    report::write(&to, &numbers)
+}

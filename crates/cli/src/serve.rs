@@ -61,6 +61,7 @@ pub(crate) struct Server {
     pub(crate) app: App,
     pub(crate) public: String,
     pub(crate) gateway: String,
+    terminate: tokio::signal::unix::Signal,
     stop: watch::Sender<bool>,
     tasks: tokio::task::JoinSet<()>,
     _lock: File,
@@ -68,6 +69,8 @@ pub(crate) struct Server {
 
 impl Server {
     pub(crate) async fn start(settings: Settings, names: Names) -> anyhow::Result<Self> {
+        // first of all: from here on SIGTERM drains, and does not kill
+        let terminate = tokio::signal::unix::signal(SignalKind::terminate())?;
         let data = settings.data.clone().context("no data folder is set")?;
         let lock = lock(&data)?;
         let public_listener = listen(settings.public, names.public).await?;
@@ -85,15 +88,14 @@ impl Server {
         tasks.spawn(serve::gateway(gateway_listener, app.clone(), gateway(app.clone()), wait(stopped.clone())));
         tokio::spawn(keep_current(app.clone(), claim, stop.clone()));
         tokio::spawn(keep_tidy(app.clone()));
-        Ok(Self { app, public: url(public_address), gateway: url(gateway_address), stop, tasks, _lock: lock })
+        Ok(Self { app, public: url(public_address), gateway: url(gateway_address), terminate, stop, tasks, _lock: lock })
     }
 
     /// Serves until asked to stop, then drains.
     pub(crate) async fn until_stopped(mut self) -> anyhow::Result<()> {
-        let mut terminate = tokio::signal::unix::signal(SignalKind::terminate())?;
         let mut stopped = self.stop.subscribe();
         tokio::select! {
-            _ = terminate.recv() => {}
+            _ = self.terminate.recv() => {}
             _ = tokio::signal::ctrl_c() => {}
             _ = stopped.wait_for(|stop| *stop) => anyhow::bail!("the claim on the database was lost; another Claviger may be serving"),
         }

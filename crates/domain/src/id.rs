@@ -59,9 +59,33 @@ id!(
     RequestId
 );
 
+/// The 12 bits after the milliseconds hold their fraction (RFC 9562, section 6.2, method 3): ids of one process sort to the microsecond.
 fn version_7(now: Timestamp, chance: &dyn Chance) -> Uuid {
     let mut random = [0; 10];
     chance.fill(&mut random);
+    let fraction = now.micros().rem_euclid(1000) * 4096 / 1000;
+    random[..2].copy_from_slice(&u16::try_from(fraction).unwrap_or(0).to_be_bytes());
     let millis = u64::try_from(now.micros().div_euclid(1000)).unwrap_or(0);
     uuid::Builder::from_unix_timestamp_millis(millis, &random).into_uuid()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug)]
+    struct Ones;
+
+    impl Chance for Ones {
+        fn fill(&self, bytes: &mut [u8]) {
+            bytes.fill(0xff);
+        }
+    }
+
+    #[test]
+    fn ids_sort_by_the_microsecond_they_were_made_in() {
+        let made: Vec<String> = (0..2_500).map(|at| EventId::new(Timestamp::from_micros(1_795_000_000_000_000 + at), &Ones).to_string()).collect();
+        assert!(made.is_sorted_by(|earlier, later| earlier < later));
+        assert!(made[0].as_bytes()[14] == b'7' && made[0].parse::<EventId>().is_ok());
+    }
 }

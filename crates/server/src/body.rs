@@ -22,7 +22,7 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Json<T> {
     type Rejection = Problem;
 
     async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
-        if media_type(request.headers()) != Some("application/json") {
+        if !is_of_type(request.headers(), "application/json") {
             return Err(Problem::new(Code::MediaType, "Send Content-Type: application/json."));
         }
         let bytes = read(request.into_body()).await?;
@@ -30,9 +30,10 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Json<T> {
     }
 }
 
-/// The content type without its parameters, in lower case as registered types are usually written.
-pub(crate) fn media_type(headers: &HeaderMap) -> Option<&str> {
-    headers.get(header::CONTENT_TYPE)?.to_str().ok()?.split(';').next().map(str::trim)
+/// Whether the content type is this one, whatever its parameters, and in any case (RFC 9110, section 8.3.1).
+pub(crate) fn is_of_type(headers: &HeaderMap, media_type: &str) -> bool {
+    let given = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).and_then(|value| value.split(';').next());
+    given.is_some_and(|given| given.trim().eq_ignore_ascii_case(media_type))
 }
 
 pub(crate) async fn read(body: Body) -> Result<Bytes, Problem> {
@@ -44,6 +45,14 @@ pub(crate) async fn read(body: Body) -> Result<Bytes, Problem> {
 }
 
 pub(crate) fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
+    // serde would read an array into a struct, by position; a body of ours is an object
+    if bytes.trim_ascii_start().starts_with(b"[") && serde_json::from_slice::<serde::de::IgnoredAny>(bytes).is_ok() {
+        let detail = "The body must be a JSON object.".to_owned();
+        return Err(Problem {
+            errors: vec![FieldError { pointer: "#".into(), code: "wrong_type", detail: detail.clone() }],
+            ..Problem::new(Code::Invalid, detail)
+        });
+    }
     let mut deserializer = serde_json::Deserializer::from_slice(bytes);
     let value = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| refused(&error))?;
     deserializer.end().map_err(|_| Problem::new(Code::JsonMalformed, "There is more after the JSON value."))?;
@@ -96,7 +105,7 @@ mod tests {
             (r#"{"count": 1, "hunter2": 2}"#, "unknown_field", "#/hunter2"),
             (r#"{}"#, "field_required", "#/count"),
             (r#"{"count": 1, "count": 1}"#, "duplicate_field", "#/count"),
-            (r#"["hunter2"]"#, "wrong_type", "#/0"),
+            (r#"["hunter2"]"#, "wrong_type", "#"),
         ] {
             let problem = parse::<Sample>(text.as_bytes()).expect_err(text);
             assert_eq!((problem.status, problem.errors[0].code), (422, code), "{text}");

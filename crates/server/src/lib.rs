@@ -17,5 +17,5 @@ mod request;
 mod router;
 mod tokens;
 
-pub use router::{gateway, openapi, public};
+pub use router::{PUBLIC, gateway, openapi, public};
 pub use tokens::Tokens;

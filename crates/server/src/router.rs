@@ -2,7 +2,11 @@
 use axum::{Router, extract::State, http::header, middleware, response::IntoResponse, routing::get};
 use utoipa::{
     OpenApi,
-    openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme},
+    openapi::{
+        Object, RefOr, Required, Type,
+        path::{ParameterBuilder, ParameterIn},
+        security::{HttpAuthScheme, HttpBuilder, SecurityScheme},
+    },
 };
 use utoipa_axum::{router::OpenApiRouter, routes};
 
@@ -15,8 +19,7 @@ use crate::{
 };
 
 /// Routes of the public listener that anyone may call: they prove who calls themselves, or tell no one anything.
-pub(crate) const PUBLIC: [&str; 5] =
-    ["/auth/token", "/oauth2/token", "/.well-known/jwks.json", "/.well-known/oauth-authorization-server", "/openapi.json"];
+pub const PUBLIC: [&str; 5] = ["/auth/token", "/oauth2/token", "/.well-known/jwks.json", "/.well-known/oauth-authorization-server", "/openapi.json"];
 
 fn operator_routes() -> OpenApiRouter<App> {
     OpenApiRouter::new()
@@ -47,8 +50,9 @@ pub fn public(app: App) -> Router {
     let (json, _) = operator_routes().merge(public_routes()).split_for_parts();
     let json = json
         .route("/openapi.json", get(openapi_json))
-        .route_layer(middleware::from_fn_with_state(app.clone(), request::surround_json))
-        .method_not_allowed_fallback(method_not_allowed);
+        .method_not_allowed_fallback(method_not_allowed)
+        // not `route_layer`: that leaves a refused method without problem and headers
+        .layer(middleware::from_fn_with_state(app.clone(), request::surround_json));
     let fallback = Router::new().fallback(nothing_here);
     let console = console::routes(app.clone());
     json.merge(console).fallback_service(fallback.layer(middleware::from_fn_with_state(app.clone(), console::surround_any))).with_state(app)
@@ -72,7 +76,7 @@ async fn nothing_here() -> Problem {
     Problem::not_found()
 }
 
-async fn method_not_allowed() -> Problem {
+pub(crate) async fn method_not_allowed() -> Problem {
     Problem::new(Code::MethodNotAllowed, "Look at the Allow header.")
 }
 
@@ -111,7 +115,24 @@ pub fn openapi() -> utoipa::openapi::OpenApi {
     }
     document.merge(public);
     document.merge(gateway);
+    declare_path_parameters(&mut document);
     let operator_key = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).description(Some("An operator API key")).build();
     document.components.get_or_insert_default().add_security_scheme("operator_key", SecurityScheme::Http(operator_key));
     document
+}
+
+/// A template's `{id}` is a required parameter; the handlers' own extractors do not say so.
+fn declare_path_parameters(document: &mut utoipa::openapi::OpenApi) {
+    for (path, item) in &mut document.paths.paths {
+        let operations = [&mut item.get, &mut item.put, &mut item.post, &mut item.delete, &mut item.patch];
+        for operation in operations.into_iter().flatten() {
+            let names = path.split('{').skip(1).filter_map(|rest| rest.split('}').next());
+            let declared = names.map(|name| {
+                let text = Object::builder().schema_type(Type::String).build();
+                RefOr::T(ParameterBuilder::new().name(name).parameter_in(ParameterIn::Path).required(Required::True).schema(Some(text)).build())
+            });
+            let all = declared.chain(operation.parameters.take().unwrap_or_default()).collect::<Vec<_>>();
+            operation.parameters = (!all.is_empty()).then_some(all);
+        }
+    }
 }

@@ -4,7 +4,7 @@ use std::{convert::Infallible, future::Future, net::SocketAddr, sync::Arc, time:
 use axum::{Router, body::Body, extract::ConnectInfo};
 use bytes::Bytes;
 use http_body_util::{Either, Full};
-use hyper::{Method, Request, Response, body::Incoming, service::service_fn};
+use hyper::{HeaderMap, Method, Request, Response, body::Incoming, service::service_fn};
 use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
     server::{conn::auto, graceful::GracefulShutdown},
@@ -47,6 +47,16 @@ pub async fn gateway(listener: TcpListener, app: App, router: Router, stop: impl
             }
             through(router, request, peer).await.map(Either::Right)
         }
+    })
+    .await;
+}
+
+/// Serves one unchanging empty 200 with these headers, by the same accept loop: what a benchmark compares verification with.
+pub async fn unchanging(listener: TcpListener, headers: HeaderMap, stop: impl Future<Output = ()>) {
+    serve(listener, stop, move |_, _| {
+        let mut response = Response::new(Either::Left(Full::new(Bytes::new())));
+        response.headers_mut().clone_from(&headers);
+        async move { response }
     })
     .await;
 }

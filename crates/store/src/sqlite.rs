@@ -176,7 +176,15 @@ fn gone() -> StoreError {
 
 fn failed(error: &rusqlite::Error) -> StoreError {
     match error.sqlite_error_code() {
-        Some(ErrorCode::ConstraintViolation) => StoreError::Duplicate,
+        // only these two are a value that exists already; a missing parent or a NULL is our own mistake, as it is on PostgreSQL
+        Some(ErrorCode::ConstraintViolation)
+            if matches!(
+                error.sqlite_error().map(|error| error.extended_code),
+                Some(rusqlite::ffi::SQLITE_CONSTRAINT_UNIQUE | rusqlite::ffi::SQLITE_CONSTRAINT_PRIMARYKEY)
+            ) =>
+        {
+            StoreError::Duplicate
+        }
         Some(
             ErrorCode::DatabaseBusy
             | ErrorCode::DatabaseLocked

@@ -26,21 +26,14 @@ pub fn run_journey(script: &Path, environment: &[(&str, &str)]) -> String {
     let mut command = Command::new("node");
     // The browser's profile lies there, and goes with it even if Node.js is killed.
     let temporary = folder::temporary("browser");
-    command
-        .arg(script)
-        .current_dir(&console)
-        .env("TMPDIR", temporary.path());
+    command.arg(script).current_dir(&console).env("TMPDIR", temporary.path());
     if std::env::var_os("CLAVIGER_ARTIFACTS").is_none() {
         command.env("CLAVIGER_ARTIFACTS", target().join("screenshots"));
     }
     command.envs(environment.iter().copied());
     let mut node = Program::start("node", &command, Signal::TERM);
     let status = node.wait(DEADLINE);
-    assert_ne!(
-        status.code(),
-        Some(127),
-        "the console's tests need Node.js 20 or newer: `apt-get install nodejs npm`"
-    );
+    assert_ne!(status.code(), Some(127), "the console's tests need Node.js 20 or newer: `apt-get install nodejs npm`");
     assert!(status.success(), "{}: {status}\n{node}", script.display());
     node.output()
 }

@@ -57,9 +57,6 @@ impl Parent {
             .stderr(Stdio::null())
             .spawn()
             .expect("`setsid` and `sh` are there (package util-linux)");
-        Self {
-            path,
-            _remover: remover,
-        }
+        Self { path, _remover: remover }
     }
 }

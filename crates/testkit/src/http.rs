@@ -46,19 +46,13 @@ pub struct Response {
 impl Request {
     /// A request to `http://host:port/target`; `Host` is set unless you set it.
     pub fn new(method: &str, url: &str) -> Self {
-        let rest = url
-            .strip_prefix("http://")
-            .unwrap_or_else(|| panic!("{url} does not begin with http://"));
+        let rest = url.strip_prefix("http://").unwrap_or_else(|| panic!("{url} does not begin with http://"));
         let path = rest.find(['/', '?']).unwrap_or(rest.len());
         let (address, target) = rest.split_at(path);
         Self {
             method: method.to_owned(),
             address: address.to_owned(),
-            target: if target.starts_with('/') {
-                target.to_owned()
-            } else {
-                format!("/{target}")
-            },
+            target: if target.starts_with('/') { target.to_owned() } else { format!("/{target}") },
             fields: Vec::new(),
             body: Body::None,
         }
@@ -102,18 +96,13 @@ impl Request {
 
     /// A JSON body, and its content type.
     pub fn json(self, body: &Value) -> Self {
-        self.header("Content-Type", "application/json")
-            .body(body.to_string())
+        self.header("Content-Type", "application/json").body(body.to_string())
     }
 
     /// A form body, percent-encoded, and its content type.
     pub fn form(self, fields: &[(&str, &str)]) -> Self {
-        let pairs: Vec<String> = fields
-            .iter()
-            .map(|(name, value)| format!("{}={}", encode(name), encode(value)))
-            .collect();
-        self.header("Content-Type", "application/x-www-form-urlencoded")
-            .body(pairs.join("&"))
+        let pairs: Vec<String> = fields.iter().map(|(name, value)| format!("{}={}", encode(name), encode(value))).collect();
+        self.header("Content-Type", "application/x-www-form-urlencoded").body(pairs.join("&"))
     }
 
     /// A body with its `Content-Length`.
@@ -133,8 +122,7 @@ impl Request {
     /// # Panics
     /// When there is no answer; use [`Request::try_send`] where a server may rightly vanish.
     pub fn send(&self) -> Response {
-        self.try_send()
-            .unwrap_or_else(|error| panic!("{} {}: {error}", self.method, self.url()))
+        self.try_send().unwrap_or_else(|error| panic!("{} {}: {error}", self.method, self.url()))
     }
 
     /// Sends it on a connection of its own.
@@ -185,9 +173,7 @@ impl Response {
     /// # Panics
     /// When it is not JSON.
     pub fn json(&self) -> Value {
-        serde_json::from_slice(&self.body).unwrap_or_else(|error| {
-            panic!("{error} in the body of {} {}", self.status, self.text())
-        })
+        serde_json::from_slice(&self.body).unwrap_or_else(|error| panic!("{error} in the body of {} {}", self.status, self.text()))
     }
 
     /// Itself, if the status is the expected one.
@@ -224,15 +210,12 @@ impl Connection {
         stream.set_nodelay(true)?;
         stream.set_read_timeout(Some(DEADLINE))?;
         stream.set_write_timeout(Some(DEADLINE))?;
-        Ok(Self {
-            stream: BufReader::new(stream),
-        })
+        Ok(Self { stream: BufReader::new(stream) })
     }
 
     /// Sends a request and reads its answer; the connection stays open unless one of the two says otherwise.
     pub fn send(&mut self, request: &Request) -> Response {
-        self.try_send(request)
-            .unwrap_or_else(|error| panic!("{} {}: {error}", request.method, request.url()))
+        self.try_send(request).unwrap_or_else(|error| panic!("{} {}: {error}", request.method, request.url()))
     }
 
     /// As [`Connection::send`]. An answer that comes before the whole request is written is read all the same.
@@ -274,20 +257,12 @@ impl Connection {
     /// Whether the peer closes within `deadline` without a word more; a reset is a close.
     pub fn is_closed_within(&mut self, deadline: Duration) -> bool {
         let stream = self.stream.get_ref();
-        stream
-            .set_read_timeout(Some(deadline))
-            .expect("a deadline above zero");
+        stream.set_read_timeout(Some(deadline)).expect("a deadline above zero");
         let read = self.stream.read(&mut [0]);
-        self.stream
-            .get_ref()
-            .set_read_timeout(Some(DEADLINE))
-            .expect("a deadline above zero");
+        self.stream.get_ref().set_read_timeout(Some(DEADLINE)).expect("a deadline above zero");
         match read {
             Ok(count) => count == 0,
-            Err(error) => !matches!(
-                error.kind(),
-                io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut
-            ),
+            Err(error) => !matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut),
         }
     }
 
@@ -328,16 +303,8 @@ impl Connection {
             if status < 200 && status != 101 {
                 continue;
             }
-            let body = if method == "HEAD" || [101, 204, 304].contains(&status) {
-                Vec::new()
-            } else {
-                head.read_body(&mut self.stream, true)?
-            };
-            return Ok(Response {
-                status,
-                fields: head.fields,
-                body,
-            });
+            let body = if method == "HEAD" || [101, 204, 304].contains(&status) { Vec::new() } else { head.read_body(&mut self.stream, true)? };
+            return Ok(Response { status, fields: head.fields, body });
         }
     }
 }

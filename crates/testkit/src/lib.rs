@@ -18,10 +18,7 @@ use std::path::{Path, PathBuf};
 
 /// The root of the working tree that this crate was compiled in.
 pub fn repository() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-        .ancestors()
-        .nth(2)
-        .expect("crates/testkit lies two folders deep")
+    Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).expect("crates/testkit lies two folders deep")
 }
 
 /// The folder that cargo builds into: the one this test was built into, `CARGO_TARGET_DIR` or not.

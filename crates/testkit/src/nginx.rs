@@ -48,11 +48,7 @@ impl Nginx {
     }
 
     /// As [`Nginx::start`], in the configuration of an operator who has more in it.
-    pub fn start_in(
-        surroundings: &Surroundings,
-        claviger: impl ToString,
-        api: impl ToString,
-    ) -> Self {
+    pub fn start_in(surroundings: &Surroundings, claviger: impl ToString, api: impl ToString) -> Self {
         let (claviger, api) = (claviger.to_string(), api.to_string());
         let mut why = String::new();
         // Another process may take the port between our look and nginx's.
@@ -64,15 +60,9 @@ impl Nginx {
             let mut command = Command::new(binary());
             command.args(["-p", path, "-c", "nginx.conf", "-e", "stderr"]);
             let program = Program::start("nginx", &command, Signal::TERM);
-            let up = program.find_line(DEADLINE, |line| {
-                line.contains("start worker process ").then_some(())
-            });
+            let up = program.find_line(DEADLINE, |line| line.contains("start worker process ").then_some(()));
             if up.is_ok() {
-                return Self {
-                    program,
-                    folder,
-                    port,
-                };
+                return Self { program, folder, port };
             }
             why = program.to_string();
         }
@@ -110,13 +100,7 @@ fn binary() -> PathBuf {
         .expect("nginx is not installed, and this test needs it: `apt-get install nginx` (any version from 1.22)")
 }
 
-fn write_configuration(
-    folder: &TempDir,
-    port: u16,
-    claviger: &str,
-    api: &str,
-    surroundings: &Surroundings,
-) {
+fn write_configuration(folder: &TempDir, port: u16, claviger: &str, api: &str, surroundings: &Surroundings) {
     let write = |name: &str, text: &str| {
         std::fs::write(folder.path().join(name), text).expect("it is our folder");
     };
@@ -126,34 +110,17 @@ fn write_configuration(
         let name = file.expect("it can be read").file_name();
         let name = name.to_str().expect("file names are text");
         if name.ends_with(".conf") && !EDITED.contains(&name) {
-            std::fs::copy(
-                shipped.join(name),
-                folder.path().join("claviger").join(name),
-            )
-            .expect("it is our folder");
+            std::fs::copy(shipped.join(name), folder.path().join("claviger").join(name)).expect("it is our folder");
         }
     }
-    let more: String = surroundings
-        .more_clavigers
-        .iter()
-        .map(|address| format!("server {address}; "))
-        .collect();
+    let more: String = surroundings.more_clavigers.iter().map(|address| format!("server {address}; ")).collect();
     write(
         "claviger/upstreams.conf",
-        &format!(
-            "upstream claviger {{ server {claviger}; {more}keepalive 4; }}\nupstream api {{ server {api}; keepalive 4; }}\n"
-        ),
+        &format!("upstream claviger {{ server {claviger}; {more}keepalive 4; }}\nupstream api {{ server {api}; keepalive 4; }}\n"),
     );
-    write(
-        "claviger/listen.conf",
-        &format!("listen 127.0.0.1:{port};\n{}\n", surroundings.server),
-    );
+    write("claviger/listen.conf", &format!("listen 127.0.0.1:{port};\n{}\n", surroundings.server));
     // As root the workers would become somebody who cannot write into this folder.
-    let user = if geteuid().is_root() {
-        "user root root;"
-    } else {
-        ""
-    };
+    let user = if geteuid().is_root() { "user root root;" } else { "" };
     write(
         "nginx.conf",
         &format!(

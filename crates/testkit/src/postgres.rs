@@ -34,7 +34,7 @@ const OWNER: &str = "claviger";
 /// Whether a commit waits for the disk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fsync {
-    /// As in an installation.
+    /// As in an installation. Starting again after [`Cluster::stop`] then takes seconds, for every file is synced first.
     On,
     /// Faster; loses nothing unless the machine itself stops, so it is right for tests about SQL.
     Off,
@@ -77,14 +77,7 @@ impl Cluster {
             chown(folder.path(), Some(user), Some(group)).expect("root may change owners");
         }
         let password = std::fs::read_to_string(template.join("password")).expect("it lies there");
-        let mut cluster = Self {
-            program: None,
-            folder,
-            binaries,
-            password,
-            port: 0,
-            fsync,
-        };
+        let mut cluster = Self { program: None, folder, binaries, password, port: 0, fsync };
         cluster.resume();
         cluster
     }
@@ -100,16 +93,9 @@ impl Cluster {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         let name = format!("test_{}", NUMBER.fetch_add(1, Ordering::Relaxed));
         let administrator = self.administrator_url();
-        run_sql(
-            &administrator,
-            &format!("CREATE DATABASE {name} OWNER {OWNER}"),
-        )
-        .unwrap_or_else(|error| panic!("{name} could not be created: {error}\n{}", self.output()));
-        Database {
-            url: self.url(OWNER, &name),
-            name,
-            administrator,
-        }
+        run_sql(&administrator, &format!("CREATE DATABASE {name} OWNER {OWNER}"))
+            .unwrap_or_else(|error| panic!("{name} could not be created: {error}\n{}", self.output()));
+        Database { url: self.url(OWNER, &name), name, administrator }
     }
 
     /// The URL of the database `postgres` for the superuser, for tests which cut connections or look from outside.
@@ -128,16 +114,9 @@ impl Cluster {
         let mut why = String::new();
         // Another process may take the port between our look and PostgreSQL's.
         for _ in 0..5 {
-            let port = if self.port == 0 {
-                free_port()
-            } else {
-                self.port
-            };
+            let port = if self.port == 0 { free_port() } else { self.port };
             let program = self.launch(port);
-            let ready = program.find_line(DEADLINE, |line| {
-                line.contains("database system is ready to accept connections")
-                    .then_some(())
-            });
+            let ready = program.find_line(DEADLINE, |line| line.contains("database system is ready to accept connections").then_some(()));
             if ready.is_ok() {
                 self.port = port;
                 self.program = Some(program);
@@ -150,9 +129,7 @@ impl Cluster {
 
     /// The server's log.
     pub fn output(&self) -> String {
-        self.program
-            .as_ref()
-            .map_or_else(String::new, Program::output)
+        self.program.as_ref().map_or_else(String::new, Program::output)
     }
 
     fn launch(&self, port: u16) -> Program {
@@ -178,10 +155,7 @@ impl Cluster {
     }
 
     fn url(&self, role: &str, database: &str) -> String {
-        format!(
-            "postgres://{role}:{}@127.0.0.1:{}/{database}",
-            self.password, self.port
-        )
+        format!("postgres://{role}:{}@127.0.0.1:{}/{database}", self.password, self.port)
     }
 }
 
@@ -193,10 +167,7 @@ impl Database {
 
     /// Cuts every connection to this database, as a failover would.
     pub fn cut_connections(&self) {
-        let sql = format!(
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{}'",
-            self.name
-        );
+        let sql = format!("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{}'", self.name);
         run_sql(&self.administrator, &sql).expect("the cluster is up");
     }
 }
@@ -222,10 +193,7 @@ fn binaries() -> PathBuf {
         .filter(|(_, bin)| bin.join("initdb").is_file() && bin.join("postgres").is_file())
         .max()
         .map(|(_, bin)| bin);
-    let of_the_path = || {
-        std::env::split_paths(&std::env::var_os("PATH")?)
-            .find(|bin| bin.join("initdb").is_file() && bin.join("postgres").is_file())
-    };
+    let of_the_path = || std::env::split_paths(&std::env::var_os("PATH")?).find(|bin| bin.join("initdb").is_file() && bin.join("postgres").is_file());
     of_debian.or_else(of_the_path).expect(
         "PostgreSQL is not installed, and these tests need its server: `apt-get install postgresql` (any version from 13), \
          or put the folder with `initdb` and `postgres` into PATH",
@@ -234,24 +202,16 @@ fn binaries() -> PathBuf {
 
 /// The folder with what `initdb` made, made now if this is the first time: `data/` and `password`.
 fn template(binaries: &Path) -> PathBuf {
-    let version = Command::new(binaries.join("postgres"))
-        .arg("--version")
-        .output()
-        .expect("`postgres --version` runs");
-    let version: String = String::from_utf8_lossy(&version.stdout)
-        .chars()
-        .filter(|c| c.is_ascii_digit() || *c == '.')
-        .collect();
+    let version = Command::new(binaries.join("postgres")).arg("--version").output().expect("`postgres --version` runs");
+    // "postgres (PostgreSQL) 15.18 (Debian 15.18-0+deb12u1)"
+    let version = String::from_utf8_lossy(&version.stdout);
+    let version = version.split_whitespace().nth(2).expect("the third word is the version");
     let kept = target().join("testkit");
     std::fs::create_dir_all(&kept).expect("the target folder can be written");
-    let template = kept.join(format!(
-        "postgres-{version}-recipe-{RECIPE}-user-{}",
-        geteuid().as_raw()
-    ));
+    let template = kept.join(format!("postgres-{version}-recipe-{RECIPE}-user-{}", geteuid().as_raw()));
     let lock = File::create(kept.join("lock")).expect("the target folder can be written");
     // Given back when the file is closed, also by a process that is killed.
-    lock.lock()
-        .expect("the target folder's file system has locks");
+    lock.lock().expect("the target folder's file system has locks");
     if !template.is_dir() {
         make_template(binaries, &template);
     }
@@ -278,15 +238,8 @@ fn make_template(binaries: &Path, template: &Path) {
         .arg(format!("--pgdata={}", data.display()));
     finish(initdb, "");
     let mut single_user = as_postgres(&binaries.join("postgres"));
-    single_user
-        .arg("--single")
-        .arg("-D")
-        .arg(&data)
-        .arg("postgres");
-    finish(
-        single_user,
-        &format!("CREATE ROLE {OWNER} LOGIN PASSWORD '{password}'\n"),
-    );
+    single_user.arg("--single").arg("-D").arg(&data).arg("postgres");
+    finish(single_user, &format!("CREATE ROLE {OWNER} LOGIN PASSWORD '{password}'\n"));
     let unfinished = template.with_extension("unfinished");
     if unfinished.exists() {
         std::fs::remove_dir_all(&unfinished).expect("it is in our target folder");
@@ -298,12 +251,8 @@ fn make_template(binaries: &Path, template: &Path) {
 /// Runs a command to its end; its output is in the panic when it fails.
 fn finish(mut command: Command, input: &str) {
     use std::io::Write;
-    let mut child = command
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap_or_else(|error| panic!("{command:?}: {error}"));
+    let mut child =
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap_or_else(|error| panic!("{command:?}: {error}"));
     let mut stdin = child.stdin.take().expect("it is a pipe");
     stdin.write_all(input.as_bytes()).expect("it reads");
     drop(stdin);
@@ -328,10 +277,7 @@ fn copy(from: &Path, to: &Path) {
 fn as_postgres(program: &Path) -> Command {
     let mut command = if user_when_root().is_some() {
         let mut setpriv = Command::new("setpriv");
-        setpriv
-            .args(["--reuid", USER_WHEN_ROOT, "--regid", USER_WHEN_ROOT])
-            .args(["--init-groups", "--"])
-            .arg(program);
+        setpriv.args(["--reuid", USER_WHEN_ROOT, "--regid", USER_WHEN_ROOT]).args(["--init-groups", "--"]).arg(program);
         setpriv
     } else {
         Command::new(program)
@@ -351,15 +297,12 @@ fn user_when_root() -> Option<(u32, u32)> {
         return None;
     }
     let users = std::fs::read_to_string("/etc/passwd").expect("there are users");
-    let line = users
-        .lines()
-        .find(|line| line.split(':').next() == Some(USER_WHEN_ROOT))
-        .unwrap_or_else(|| {
-            panic!(
-                "PostgreSQL does not run as root and there is no user `{USER_WHEN_ROOT}`: `adduser --system --group \
+    let line = users.lines().find(|line| line.split(':').next() == Some(USER_WHEN_ROOT)).unwrap_or_else(|| {
+        panic!(
+            "PostgreSQL does not run as root and there is no user `{USER_WHEN_ROOT}`: `adduser --system --group \
                  {USER_WHEN_ROOT}`, or run the tests as an ordinary user"
-            )
-        });
+        )
+    });
     let mut fields = line.split(':').skip(2).map(str::parse);
     match (fields.next(), fields.next()) {
         (Some(Ok(user)), Some(Ok(group))) => Some((user, group)),
@@ -370,18 +313,13 @@ fn user_when_root() -> Option<(u32, u32)> {
 fn random_password() -> String {
     use std::io::Read;
     let mut bytes = [0_u8; 16];
-    File::open("/dev/urandom")
-        .and_then(|mut chance| chance.read_exact(&mut bytes))
-        .expect("the kernel has random bytes");
+    File::open("/dev/urandom").and_then(|mut chance| chance.read_exact(&mut bytes)).expect("the kernel has random bytes");
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// A port that was free a moment ago, for programs that cannot be told "any".
 pub(crate) fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0")
-        .and_then(|listener| listener.local_addr())
-        .expect("there is a free port")
-        .port()
+    TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("there is a free port").port()
 }
 
 /// On a thread of its own, so that tests may call this with or without a runtime around them.
@@ -397,13 +335,7 @@ fn run_sql(url: &str, sql: &str) -> Result<(), tokio_postgres::Error> {
     };
     std::thread::scope(|scope| {
         scope
-            .spawn(|| {
-                tokio::runtime::Builder::new_current_thread()
-                    .enable_all()
-                    .build()
-                    .expect("a runtime starts")
-                    .block_on(run)
-            })
+            .spawn(|| tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime starts").block_on(run))
             .join()
             .expect("it does not panic")
     })

@@ -27,14 +27,7 @@ impl Claviger {
     /// # Panics
     /// When there is none.
     pub fn build_path() -> PathBuf {
-        let named = [
-            "CLAVIGER_BIN",
-            "CARGO_BIN_EXE_claviger",
-            "NEXTEST_BIN_EXE_claviger",
-        ]
-        .into_iter()
-        .find_map(std::env::var_os)
-        .map(PathBuf::from);
+        let named = ["CLAVIGER_BIN", "CARGO_BIN_EXE_claviger", "NEXTEST_BIN_EXE_claviger"].into_iter().find_map(std::env::var_os).map(PathBuf::from);
         let path = named.unwrap_or_else(|| {
             let test = std::env::current_exe().expect("a running program has a path");
             let folder = test.parent().expect("it lies in a folder");
@@ -44,11 +37,7 @@ impl Claviger {
             };
             folder.expect("it lies in a folder").join("claviger")
         });
-        assert!(
-            path.is_file(),
-            "{} is not there: `cargo build --bin claviger` first, or set CLAVIGER_BIN",
-            path.display()
-        );
+        assert!(path.is_file(), "{} is not there: `cargo build --bin claviger` first, or set CLAVIGER_BIN", path.display());
         path
     }
 
@@ -57,10 +46,7 @@ impl Claviger {
         let mut command = Command::new(Self::build_path());
         command.args(arguments);
         for (name, _) in std::env::vars_os() {
-            if name
-                .to_str()
-                .is_some_and(|name| name.starts_with("CLAVIGER_"))
-            {
+            if name.to_str().is_some_and(|name| name.starts_with("CLAVIGER_")) {
                 command.env_remove(name);
             }
         }
@@ -85,10 +71,7 @@ impl Claviger {
             String::from_utf8_lossy(&output.stdout),
             String::from_utf8_lossy(&output.stderr)
         );
-        String::from_utf8(output.stdout)
-            .expect("it writes UTF-8")
-            .trim_end()
-            .to_owned()
+        String::from_utf8(output.stdout).expect("it writes UTF-8").trim_end().to_owned()
     }
 }
 
@@ -119,30 +102,13 @@ impl Server {
     }
 
     /// Any of the two, with an environment, on a given data folder; two servers may share one.
-    pub fn start_with(
-        command: &str,
-        arguments: &[&str],
-        environment: &[(&str, &str)],
-        data: Arc<TempDir>,
-    ) -> Self {
+    pub fn start_with(command: &str, arguments: &[&str], environment: &[(&str, &str)], data: Arc<TempDir>) -> Self {
         let arguments: Vec<String> = arguments.iter().map(|&a| a.to_owned()).collect();
-        let environment: Vec<(String, String)> = environment
-            .iter()
-            .map(|&(name, value)| (name.to_owned(), value.to_owned()))
-            .collect();
+        let environment: Vec<(String, String)> = environment.iter().map(|&(name, value)| (name.to_owned(), value.to_owned())).collect();
         let any = "127.0.0.1:0";
         let program = launch(command, &arguments, &environment, data.path(), any, any);
         let (public, gateway) = addresses(&program);
-        Self {
-            program,
-            data,
-            command: command.to_owned(),
-            arguments,
-            environment,
-            public,
-            gateway,
-            earlier_output: String::new(),
-        }
+        Self { program, data, command: command.to_owned(), arguments, environment, public, gateway, earlier_output: String::new() }
     }
 
     /// `http://127.0.0.1:…` of the public listener and a path.
@@ -162,10 +128,7 @@ impl Server {
 
     /// The rest of the first line that begins with this, such as `Sample API: `; it waits for the line.
     pub fn line(&self, beginning: &str) -> String {
-        self.program
-            .wait_for_line(&format!("`{beginning}…`"), DEADLINE, |line| {
-                Some(line.strip_prefix(beginning)?.trim().to_owned())
-            })
+        self.program.wait_for_line(&format!("`{beginning}…`"), DEADLINE, |line| Some(line.strip_prefix(beginning)?.trim().to_owned()))
     }
 
     /// The one-time link of the first operator: the rest of the line `Sign in: …`.
@@ -194,16 +157,8 @@ impl Server {
         let mut command = Claviger::command(&arguments);
         command.envs(self.environment.iter().map(|(name, value)| (name, value)));
         let output = command.output().expect("the binary runs");
-        assert!(
-            output.status.success(),
-            "{}{}",
-            String::from_utf8_lossy(&output.stdout),
-            String::from_utf8_lossy(&output.stderr)
-        );
-        String::from_utf8(output.stdout)
-            .expect("a key is text")
-            .trim_end()
-            .to_owned()
+        assert!(output.status.success(), "{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).expect("a key is text").trim_end().to_owned()
     }
 
     /// Everything written to both outputs since the first start, restarts included.
@@ -236,14 +191,7 @@ impl Server {
         self.program.kill();
         self.earlier_output.push_str(&self.program.output());
         let port = |url: &str| url.trim_start_matches("http://").to_owned();
-        self.program = launch(
-            &self.command,
-            &self.arguments,
-            &self.environment,
-            self.data.path(),
-            &port(&self.public),
-            &port(&self.gateway),
-        );
+        self.program = launch(&self.command, &self.arguments, &self.environment, self.data.path(), &port(&self.public), &port(&self.gateway));
         (self.public, self.gateway) = addresses(&self.program);
     }
 
@@ -253,24 +201,9 @@ impl Server {
     }
 }
 
-fn launch(
-    command: &str,
-    arguments: &[String],
-    environment: &[(String, String)],
-    data: &Path,
-    public: &str,
-    gateway: &str,
-) -> Program {
+fn launch(command: &str, arguments: &[String], environment: &[(String, String)], data: &Path, public: &str, gateway: &str) -> Program {
     let data = data.to_str().expect("temporary paths are text");
-    let mut all = vec![
-        command,
-        "--data",
-        data,
-        "--public",
-        public,
-        "--gateway",
-        gateway,
-    ];
+    let mut all = vec![command, "--data", data, "--public", public, "--gateway", gateway];
     if command == "demo" && !arguments.iter().any(|a| a == "--api") {
         all.extend(["--api", "127.0.0.1:0"]);
     }

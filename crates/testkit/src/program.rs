@@ -83,26 +83,11 @@ impl Program {
         if let Some(folder) = command.get_current_dir() {
             shell.current_dir(folder);
         }
-        let mut child = shell
-            .spawn()
-            .unwrap_or_else(|error| panic!("`sh`, to start {name}: {error}"));
-        let handle =
-            pidfd_open(pid_of(&child), PidfdFlags::empty()).expect("the kernel has pidfd_open");
+        let mut child = shell.spawn().unwrap_or_else(|error| panic!("`sh`, to start {name}: {error}"));
+        let handle = pidfd_open(pid_of(&child), PidfdFlags::empty()).expect("the kernel has pidfd_open");
         let output = Arc::new(Output::default());
-        let readers = vec![
-            keep_output(Stream::Out, child.stdout.take(), &output),
-            keep_output(Stream::Err, child.stderr.take(), &output),
-        ];
-        Self {
-            name: name.to_owned(),
-            guard: child.stdin.take(),
-            child,
-            handle,
-            output,
-            readers,
-            last_signal,
-            ended: None,
-        }
+        let readers = vec![keep_output(Stream::Out, child.stdout.take(), &output), keep_output(Stream::Err, child.stderr.take(), &output)];
+        Self { name: name.to_owned(), guard: child.stdin.take(), child, handle, output, readers, last_signal, ended: None }
     }
 
     /// The process id; that of the program itself, not of a shell around it.
@@ -124,22 +109,12 @@ impl Program {
     ///
     /// # Panics
     /// With all the output, when the program ends or the deadline passes first.
-    pub fn wait_for_line<T>(
-        &self,
-        what: &str,
-        deadline: Duration,
-        wanted: impl FnMut(&str) -> Option<T>,
-    ) -> T {
-        self.find_line(deadline, wanted)
-            .unwrap_or_else(|why| panic!("{}: {why} before it wrote {what}\n{self}", self.name))
+    pub fn wait_for_line<T>(&self, what: &str, deadline: Duration, wanted: impl FnMut(&str) -> Option<T>) -> T {
+        self.find_line(deadline, wanted).unwrap_or_else(|why| panic!("{}: {why} before it wrote {what}\n{self}", self.name))
     }
 
     /// As [`Program::wait_for_line`], for a program that may rightly end or stay silent.
-    pub fn find_line<T>(
-        &self,
-        deadline: Duration,
-        mut wanted: impl FnMut(&str) -> Option<T>,
-    ) -> Result<T, Silence> {
+    pub fn find_line<T>(&self, deadline: Duration, mut wanted: impl FnMut(&str) -> Option<T>) -> Result<T, Silence> {
         let until = Instant::now() + deadline;
         let mut seen = 0;
         let mut written = self.output.written.lock().expect("no reader panics");
@@ -157,12 +132,7 @@ impl Program {
             if left.is_zero() {
                 return Err(Silence::TookTooLong);
             }
-            written = self
-                .output
-                .changed
-                .wait_timeout(written, left)
-                .expect("no reader panics")
-                .0;
+            written = self.output.changed.wait_timeout(written, left).expect("no reader panics").0;
         }
     }
 
@@ -296,51 +266,31 @@ struct Written {
 
 impl Default for Output {
     fn default() -> Self {
-        Self {
-            written: Mutex::new(Written {
-                lines: Vec::new(),
-                open_streams: 2,
-            }),
-            changed: Condvar::new(),
-        }
+        Self { written: Mutex::new(Written { lines: Vec::new(), open_streams: 2 }), changed: Condvar::new() }
     }
 }
 
 impl Output {
     fn text(&self, wanted: impl Fn(Stream) -> bool) -> String {
         let written = self.written.lock().expect("no reader panics");
-        written
-            .lines
-            .iter()
-            .filter(|(stream, _)| wanted(*stream))
-            .flat_map(|(_, line)| [line.as_str(), "\n"])
-            .collect()
+        written.lines.iter().filter(|(stream, _)| wanted(*stream)).flat_map(|(_, line)| [line.as_str(), "\n"]).collect()
     }
 
     fn wait_until_closed(&self, deadline: Duration) -> bool {
         let written = self.written.lock().expect("no reader panics");
-        let (written, _) = self
-            .changed
-            .wait_timeout_while(written, deadline, |written| written.open_streams > 0)
-            .expect("no reader panics");
+        let (written, _) = self.changed.wait_timeout_while(written, deadline, |written| written.open_streams > 0).expect("no reader panics");
         written.open_streams == 0
     }
 }
 
-fn keep_output(
-    stream: Stream,
-    pipe: Option<impl Read + Send + 'static>,
-    output: &Arc<Output>,
-) -> JoinHandle<()> {
+fn keep_output(stream: Stream, pipe: Option<impl Read + Send + 'static>, output: &Arc<Output>) -> JoinHandle<()> {
     let output = Arc::clone(output);
     let pipe = pipe.expect("both outputs are pipes");
     std::thread::spawn(move || {
         let mut lines = BufReader::new(pipe);
         let mut bytes = Vec::new();
         while matches!(lines.read_until(b'\n', &mut bytes), Ok(1..)) {
-            let line = String::from_utf8_lossy(&bytes)
-                .trim_end_matches(['\n', '\r'])
-                .to_owned();
+            let line = String::from_utf8_lossy(&bytes).trim_end_matches(['\n', '\r']).to_owned();
             bytes.clear();
             let mut written = output.written.lock().expect("nobody panics with the lock");
             written.lines.push((stream, line));
@@ -355,8 +305,5 @@ fn keep_output(
 }
 
 fn pid_of(child: &Child) -> Pid {
-    i32::try_from(child.id())
-        .ok()
-        .and_then(Pid::from_raw)
-        .expect("a child has a positive number")
+    i32::try_from(child.id()).ok().and_then(Pid::from_raw).expect("a child has a positive number")
 }

@@ -13,9 +13,7 @@ pub fn assert_absent_from(place: &str, bytes: &[u8], secrets: &[&str]) {
     for (number, secret) in secrets.iter().enumerate() {
         assert!(secret.len() >= 8, "too short to be looked for: {secret}");
         for (form, needle) in forms(secret) {
-            let found = bytes
-                .windows(needle.len())
-                .position(|window| window.eq_ignore_ascii_case(needle.as_bytes()));
+            let found = bytes.windows(needle.len()).position(|window| window.eq_ignore_ascii_case(needle.as_bytes()));
             if let Some(at) = found {
                 panic!("{place} contains secret number {number} ({form}) at byte {at}");
             }
@@ -44,10 +42,7 @@ fn forms(secret: &str) -> Vec<(&'static str, String)> {
     let mut forms = vec![
         ("plain", secret.to_owned()),
         ("percent-encoded", http::encode(secret)),
-        (
-            "hexadecimal",
-            secret.bytes().map(|byte| format!("{byte:02x}")).collect(),
-        ),
+        ("hexadecimal", secret.bytes().map(|byte| format!("{byte:02x}")).collect()),
     ];
     for offset in 0..3 {
         let rest = &secret.as_bytes()[offset..];

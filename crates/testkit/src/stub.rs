@@ -52,11 +52,7 @@ pub enum Reply {
 impl Reply {
     /// An empty answer.
     pub fn status(status: u16) -> Self {
-        Self::Answer {
-            status,
-            fields: Vec::new(),
-            body: Vec::new(),
-        }
+        Self::Answer { status, fields: Vec::new(), body: Vec::new() }
     }
 
     /// Adds a field to an answer.
@@ -94,12 +90,8 @@ impl Stub {
     pub fn start(answer: impl Fn(&Seen) -> Reply + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("there is a free port");
         let address = listener.local_addr().expect("it is bound");
-        let shared = Arc::new(Shared {
-            answer: Box::new(answer),
-            seen: Mutex::default(),
-            connections: AtomicUsize::new(0),
-            stopped: AtomicBool::new(false),
-        });
+        let shared =
+            Arc::new(Shared { answer: Box::new(answer), seen: Mutex::default(), connections: AtomicUsize::new(0), stopped: AtomicBool::new(false) });
         let threads = Arc::clone(&shared);
         std::thread::spawn(move || {
             for stream in listener.incoming().flatten() {
@@ -121,11 +113,7 @@ impl Stub {
 
     /// All requests so far. A request is here before its answer is written.
     pub fn seen(&self) -> Vec<Seen> {
-        self.shared
-            .seen
-            .lock()
-            .expect("no panic under the lock")
-            .clone()
+        self.shared.seen.lock().expect("no panic under the lock").clone()
     }
 
     /// The last request.
@@ -159,26 +147,14 @@ impl Shared {
                 return;
             };
             let mut words = head.first_line.split(' ').map(str::to_owned);
-            let seen = Seen {
-                method: words.next().unwrap_or_default(),
-                target: words.next().unwrap_or_default(),
-                fields: head.fields,
-                body,
-            };
-            self.seen
-                .lock()
-                .expect("no panic under the lock")
-                .push(seen.clone());
+            let seen = Seen { method: words.next().unwrap_or_default(), target: words.next().unwrap_or_default(), fields: head.fields, body };
+            self.seen.lock().expect("no panic under the lock").push(seen.clone());
             match (self.answer)(&seen) {
                 Reply::Hang(time) => {
                     std::thread::sleep(time);
                     return;
                 }
-                Reply::Answer {
-                    status,
-                    fields,
-                    body,
-                } => {
+                Reply::Answer { status, fields, body } => {
                     let mut answer = format!("HTTP/1.1 {status} Stub\r\n");
                     for (name, value) in &fields {
                         answer.push_str(&format!("{name}: {value}\r\n"));

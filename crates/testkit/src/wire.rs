@@ -21,9 +21,7 @@ impl Head {
             if line.is_empty() {
                 return Ok(Some(Self { first_line, fields }));
             }
-            let (name, value) = line
-                .split_once(':')
-                .ok_or_else(|| io::Error::other(format!("no colon in the field {line:?}")))?;
+            let (name, value) = line.split_once(':').ok_or_else(|| io::Error::other(format!("no colon in the field {line:?}")))?;
             fields.push((name.to_owned(), value.trim().to_owned()));
         }
     }
@@ -34,50 +32,29 @@ impl Head {
 
     /// Whether the sender will close the connection after this message.
     pub(crate) fn closes(&self) -> bool {
-        let says = |word: &str| {
-            self.all("connection").iter().any(|value| {
-                value
-                    .split(',')
-                    .any(|v| v.trim().eq_ignore_ascii_case(word))
-            })
-        };
+        let says = |word: &str| self.all("connection").iter().any(|value| value.split(',').any(|v| v.trim().eq_ignore_ascii_case(word)));
         says("close") || (self.first_line.contains("HTTP/1.0") && !says("keep-alive"))
     }
 
     /// The body of a message that has one; `until_closed` for an answer without a length.
-    pub(crate) fn read_body(
-        &self,
-        from: &mut impl BufRead,
-        until_closed: bool,
-    ) -> io::Result<Vec<u8>> {
+    pub(crate) fn read_body(&self, from: &mut impl BufRead, until_closed: bool) -> io::Result<Vec<u8>> {
         let mut body = Vec::new();
-        let chunked = self
-            .all("transfer-encoding")
-            .iter()
-            .any(|value| value.eq_ignore_ascii_case("chunked"));
+        let chunked = self.all("transfer-encoding").iter().any(|value| value.eq_ignore_ascii_case("chunked"));
         if chunked {
             loop {
                 let line = read_line(from)?.ok_or(io::ErrorKind::UnexpectedEof)?;
                 let size = line.split(';').next().unwrap_or_default().trim();
-                let size = u64::from_str_radix(size, 16)
-                    .map_err(|_| io::Error::other(format!("no chunk size: {line:?}")))?;
+                let size = u64::from_str_radix(size, 16).map_err(|_| io::Error::other(format!("no chunk size: {line:?}")))?;
                 if size == 0 {
                     // Trailer fields, and the empty line.
-                    while !read_line(from)?
-                        .ok_or(io::ErrorKind::UnexpectedEof)?
-                        .is_empty()
-                    {}
+                    while !read_line(from)?.ok_or(io::ErrorKind::UnexpectedEof)?.is_empty() {}
                     return Ok(body);
                 }
                 read_exactly(from, size, &mut body)?;
                 read_line(from)?;
             }
         }
-        let length = self
-            .all("content-length")
-            .first()
-            .map(|length| length.parse::<u64>().map_err(io::Error::other))
-            .transpose()?;
+        let length = self.all("content-length").first().map(|length| length.parse::<u64>().map_err(io::Error::other)).transpose()?;
         match length {
             Some(length) => read_exactly(from, length, &mut body)?,
             None if until_closed => {
@@ -91,11 +68,7 @@ impl Head {
 
 /// All values of a field, in their order.
 pub(crate) fn all<'a>(fields: &'a [(String, String)], name: &str) -> Vec<&'a str> {
-    fields
-        .iter()
-        .filter(move |(field, _)| field.eq_ignore_ascii_case(name))
-        .map(|(_, value)| value.as_str())
-        .collect()
+    fields.iter().filter(move |(field, _)| field.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str()).collect()
 }
 
 fn read_line(from: &mut impl BufRead) -> io::Result<Option<String>> {
@@ -113,9 +86,5 @@ fn read_line(from: &mut impl BufRead) -> io::Result<Option<String>> {
 }
 
 fn read_exactly(from: &mut impl BufRead, length: u64, into: &mut Vec<u8>) -> io::Result<()> {
-    if from.take(length).read_to_end(into)? as u64 == length {
-        Ok(())
-    } else {
-        Err(io::ErrorKind::UnexpectedEof.into())
-    }
+    if from.take(length).read_to_end(into)? as u64 == length { Ok(()) } else { Err(io::ErrorKind::UnexpectedEof.into()) }
 }

@@ -29,44 +29,31 @@ fn answer(seen: &Seen) -> Reply {
         "/exception" => script("/exception.js"),
         "/console-error" => script("/console-error.js"),
         "/missing-resource" => page("<img alt=x src=/absent.png>"),
-        "/inaccessible" => {
-            "<!doctype html><title>A page</title><link rel=icon href=/icon.png><link rel=stylesheet href=/style.css>\
+        "/inaccessible" => "<!doctype html><title>A page</title><link rel=icon href=/icon.png><link rel=stylesheet href=/style.css>\
              <img src=/icon.png><p class=pale>barely to be seen</p><p class=wide>x</p>"
-                .to_owned()
-        }
+            .to_owned(),
         target => return file(target),
     };
-    Reply::status(200)
-        .header("Content-Type", "text/html; charset=utf-8")
-        .header("Content-Security-Policy", POLICY)
-        .body(html)
+    Reply::status(200).header("Content-Type", "text/html; charset=utf-8").header("Content-Security-Policy", POLICY).body(html)
 }
 
 fn file(target: &str) -> Reply {
     let (kind, text) = match target {
-        "/style.css" => (
-            "text/css",
-            ".pale { color: #eee; background: #fff } .wide { width: 900px }",
-        ),
+        "/style.css" => ("text/css", ".pale { color: #eee; background: #fff } .wide { width: 900px }"),
         "/good.js" => (
             "text/javascript",
             "document.querySelector('button').onclick = () => {
                 document.querySelector('[role=status]').textContent = 'shown by the script';
             };",
         ),
-        "/inner-html.js" => (
-            "text/javascript",
-            "document.querySelector('h1').innerHTML = '<i>x</i>';",
-        ),
+        "/inner-html.js" => ("text/javascript", "document.querySelector('h1').innerHTML = '<i>x</i>';"),
         "/eval.js" => ("text/javascript", "eval('1 + 1');"),
         "/exception.js" => ("text/javascript", "throw new Error('boom');"),
         "/console-error.js" => ("text/javascript", "console.error('oh dear');"),
         // Not a picture, and no error either: Chromium shows nothing.
         "/icon.png" => ("image/png", ""),
         _ => {
-            return Reply::status(404)
-                .header("Content-Type", "text/html")
-                .body(page("absent"));
+            return Reply::status(404).header("Content-Type", "text/html").body(page("absent"));
         }
     };
     Reply::status(200).header("Content-Type", kind).body(text)
@@ -78,10 +65,7 @@ fn a_journey_fails_on_all_that_the_helper_promises_to_see() {
     let address = format!("http://{}", site.address());
     let artifacts = folder::temporary("artifacts");
     let artifacts = artifacts.path().to_str().expect("temporary paths are text");
-    let environment = [
-        ("SITE", address.as_str()),
-        ("CLAVIGER_ARTIFACTS", artifacts),
-    ];
+    let environment = [("SITE", address.as_str()), ("CLAVIGER_ARTIFACTS", artifacts)];
     let output = run_journey(Path::new("self-test.mjs"), &environment);
     assert!(output.contains("self-test: ok"), "{output}");
 }
@@ -91,16 +75,10 @@ fn a_journey_that_fails_takes_the_test_with_it_and_says_why() {
     let artifacts = folder::temporary("artifacts");
     let artifacts = artifacts.path().to_str().expect("temporary paths are text");
     let failed = std::panic::catch_unwind(|| {
-        let environment = [
-            ("SITE", "http://127.0.0.1:1"),
-            ("CLAVIGER_ARTIFACTS", artifacts),
-        ];
+        let environment = [("SITE", "http://127.0.0.1:1"), ("CLAVIGER_ARTIFACTS", artifacts)];
         run_journey(Path::new("self-test.mjs"), &environment)
     });
     let why = failed.expect_err("nobody listens there");
     let why = why.downcast_ref::<String>().expect("a panic has words");
-    assert!(
-        why.contains("ERR_CONNECTION_REFUSED") || why.contains("ERR_UNSAFE_PORT"),
-        "{why}"
-    );
+    assert!(why.contains("ERR_CONNECTION_REFUSED") || why.contains("ERR_UNSAFE_PORT"), "{why}");
 }

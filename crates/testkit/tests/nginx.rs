@@ -9,8 +9,7 @@ use claviger_testkit::nginx::{Nginx, Surroundings};
 use claviger_testkit::stub::{Reply, Seen, Stub};
 use serde_json::json;
 
-const PROBLEM: &str =
-    r#"{"type":"about:blank","title":"Words","code":"of_claviger","request_id":"r1"}"#;
+const PROBLEM: &str = r#"{"type":"about:blank","title":"Words","code":"of_claviger","request_id":"r1"}"#;
 
 /// What a verifier that allows sends, and its values.
 const IDENTITY: [(&str, &str); 6] = [
@@ -33,18 +32,11 @@ impl Site {
         Self::start_in(&Surroundings::default(), verifier)
     }
 
-    fn start_in(
-        surroundings: &Surroundings,
-        verifier: impl Fn(&Seen) -> Reply + Send + Sync + 'static,
-    ) -> Self {
+    fn start_in(surroundings: &Surroundings, verifier: impl Fn(&Seen) -> Reply + Send + Sync + 'static) -> Self {
         let verifier = Stub::start(verifier);
         let api = Stub::start(|_| Reply::status(200).body("from the API"));
         let nginx = Nginx::start_in(surroundings, verifier.address(), api.address());
-        Self {
-            nginx,
-            verifier,
-            api,
-        }
+        Self { nginx, verifier, api }
     }
 
     fn get(&self, path: &str) -> Request {
@@ -61,11 +53,7 @@ impl Site {
 }
 
 fn allowed() -> Reply {
-    IDENTITY
-        .iter()
-        .fold(Reply::status(200), |reply, (name, value)| {
-            reply.header(name, value)
-        })
+    IDENTITY.iter().fold(Reply::status(200), |reply, (name, value)| reply.header(name, value))
 }
 
 fn refused(status: u16) -> Reply {
@@ -102,12 +90,7 @@ fn the_api_learns_who_asks_and_not_with_what() {
     for (name, value) in IDENTITY {
         assert_eq!(seen.headers(name), [value], "{name}");
     }
-    for name in [
-        "Authorization",
-        "X-API-Key",
-        "apikey",
-        "Proxy-Authorization",
-    ] {
+    for name in ["Authorization", "X-API-Key", "apikey", "Proxy-Authorization"] {
         assert!(seen.headers(name).is_empty(), "{name}");
     }
     assert!(!format!("{seen:?}").contains("cvk_secret"));
@@ -156,21 +139,12 @@ fn no_spelling_of_an_identity_field_gets_past_nginx() {
 fn an_identity_field_is_overwritten_in_each_spelling_alone() {
     let site = Site::start(|_| allowed());
     for (name, value) in IDENTITY {
-        for spelling in [
-            name.to_owned(),
-            name.to_lowercase(),
-            name.to_uppercase(),
-            name.replace('-', "_"),
-            name.replace('-', "."),
-        ] {
+        for spelling in [name.to_owned(), name.to_lowercase(), name.to_uppercase(), name.replace('-', "_"), name.replace('-', ".")] {
             let request = site.get("/api/orders");
             let request = request.header(&spelling, "spoofed");
             request.header(&spelling, "spoofed").send().expect(200);
             let seen = site.api.last();
-            assert!(
-                !format!("{seen:?}").contains("spoofed"),
-                "{spelling}: {seen:#?}"
-            );
+            assert!(!format!("{seen:?}").contains("spoofed"), "{spelling}: {seen:#?}");
             assert_eq!(seen.headers(name), [value], "{spelling}");
         }
     }
@@ -180,36 +154,27 @@ fn an_identity_field_is_overwritten_in_each_spelling_alone() {
 fn a_field_that_the_verifier_left_out_cannot_be_filled_in_by_the_client() {
     let site = Site::start(|_| Reply::status(200));
     let request = site.get("/api/orders");
-    request
-        .header("X-Claviger-Account", "spoofed")
-        .send()
-        .expect(200);
+    request.header("X-Claviger-Account", "spoofed").send().expect(200);
     assert!(site.api.last().headers("X-Claviger-Account").is_empty());
 }
 
 #[test]
 fn the_verifier_is_told_what_was_asked_and_by_whom() {
     let site = Site::start(|_| allowed());
-    Request::new(
-        "PATCH",
-        &site.nginx.url("/api/a%20b/..//c%2Fd?x=%2F1&y=a+b"),
-    )
-    .header("Host", "Api.Example.COM:8443")
-    .bearer("cvk_secret")
-    .header("AccountId", "acc_2")
-    .header("X-Original-Method", "GET")
-    .header("X-Original-URI", "/api/harmless")
-    .header("X-Original-Host", "other.example.com")
-    .header("X-Real-IP", "10.0.0.1")
-    .header("X-Request-Id", "chosen by the client")
-    .header("Cookie", "of=the application")
-    .send()
-    .expect(200);
+    Request::new("PATCH", &site.nginx.url("/api/a%20b/..//c%2Fd?x=%2F1&y=a+b"))
+        .header("Host", "Api.Example.COM:8443")
+        .bearer("cvk_secret")
+        .header("AccountId", "acc_2")
+        .header("X-Original-Method", "GET")
+        .header("X-Original-URI", "/api/harmless")
+        .header("X-Original-Host", "other.example.com")
+        .header("X-Real-IP", "10.0.0.1")
+        .header("X-Request-Id", "chosen by the client")
+        .header("Cookie", "of=the application")
+        .send()
+        .expect(200);
     let asked = site.verifier.last();
-    assert_eq!(
-        (asked.method.as_str(), asked.target.as_str()),
-        ("GET", "/verify/nginx")
-    );
+    assert_eq!((asked.method.as_str(), asked.target.as_str()), ("GET", "/verify/nginx"));
     let uri = "/api/a%20b/..//c%2Fd?x=%2F1&y=a+b";
     for (name, value) in [
         ("X-Original-Method", "PATCH"),
@@ -234,10 +199,7 @@ fn the_verifier_is_told_what_was_asked_and_by_whom() {
 #[test]
 fn two_credentials_in_one_request_both_reach_the_verifier() {
     let site = Site::start(|_| refused(403).header("X-Claviger-Status", "400"));
-    let response = site
-        .get("/api/orders")
-        .header("Authorization", "Bearer other")
-        .send();
+    let response = site.get("/api/orders").header("Authorization", "Bearer other").send();
     // From nginx 1.23 on, nginx itself refuses a repeated Authorization, with 400 as well.
     assert_eq!(response.status, 400);
     if let Some(asked) = site.verifier.seen().pop() {
@@ -275,9 +237,7 @@ fn a_400_arrives_as_a_400() {
 
 #[test]
 fn a_429_arrives_with_the_time_to_wait() {
-    let verdict = refused(403)
-        .header("X-Claviger-Status", "429")
-        .header("Retry-After", "17");
+    let verdict = refused(403).header("X-Claviger-Status", "429").header("Retry-After", "17");
     let response = Site::refusal(verdict);
     assert_problem(&response, 429, "of_claviger");
     assert_eq!(response.headers("Retry-After"), ["17"]);
@@ -309,10 +269,7 @@ fn a_verifier_that_hangs_is_a_503_after_two_seconds() {
     let response = Site::refusal(Reply::Hang(Duration::from_secs(20)));
     assert_problem(&response, 503, "verifier_unavailable");
     let taken = begun.elapsed();
-    assert!(
-        taken >= Duration::from_secs(2) && taken < Duration::from_secs(8),
-        "{taken:?}"
-    );
+    assert!(taken >= Duration::from_secs(2) && taken < Duration::from_secs(8), "{taken:?}");
 }
 
 #[test]
@@ -406,10 +363,7 @@ fn bodies_reach_the_api_whole_and_the_verifier_not_at_all() {
 fn a_refused_upload_never_reaches_the_api() {
     let site = Site::start(|_| refused(403));
     let body = vec![b'x'; 1024 * 1024];
-    for request in [
-        Request::post(&site.nginx.url("/api/upload")).body(body.clone()),
-        Request::post(&site.nginx.url("/api/upload")).chunked(body),
-    ] {
+    for request in [Request::post(&site.nginx.url("/api/upload")).body(body.clone()), Request::post(&site.nginx.url("/api/upload")).chunked(body)] {
         assert_problem(&request.send(), 403, "of_claviger");
     }
     assert!(site.api.seen().is_empty());
@@ -442,13 +396,7 @@ fn a_verifier_that_was_restarted_is_asked_on_a_new_connection() {
         _ => allowed(),
     });
     site.get("/api/orders").send().expect(200);
-    assert_eq!(
-        site.get("/api/orders")
-            .header("AccountId", "close")
-            .send()
-            .status,
-        503
-    );
+    assert_eq!(site.get("/api/orders").header("AccountId", "close").send().status, 503);
     site.get("/api/orders").send().expect(200);
 }
 
@@ -457,18 +405,15 @@ fn slow_and_broken_clients_hurt_nobody_else() {
     let site = Site::start(|_| allowed());
     let url = site.nginx.url("/");
     let mut slow = Connection::open(&url);
-    slow.write("GET /api/orders HTTP/1.1\r\nHost: x\r\n")
-        .expect("it is up");
+    slow.write("GET /api/orders HTTP/1.1\r\nHost: x\r\n").expect("it is up");
     let mut half = Connection::open(&url);
-    half.write("POST /api/orders HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\nhal")
-        .expect("it is up");
+    half.write("POST /api/orders HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\nhal").expect("it is up");
     half.finish_writing().expect("it is up");
     let long = "x".repeat(40_000);
     let response = site.get("/api/orders").header("X-Long", &long).send();
     assert_eq!(response.status, 400);
     site.get("/api/orders").send().expect(200);
-    slow.drip("A: b\r\n\r\n", Duration::from_millis(5))
-        .expect("it is up");
+    slow.drip("A: b\r\n\r\n", Duration::from_millis(5)).expect("it is up");
     assert_eq!(slow.read_response().expect("it is answered").status, 200);
 }
 
@@ -479,19 +424,14 @@ fn very_many_scopes_fit() {
     let sent = scopes.clone();
     let site = Site::start(move |_| Reply::status(200).header("X-Claviger-Scopes", &sent));
     site.get("/api/orders").send().expect(200);
-    assert_eq!(
-        site.api.last().header("X-Claviger-Scopes"),
-        Some(scopes.as_str())
-    );
+    assert_eq!(site.api.last().header("X-Claviger-Scopes"), Some(scopes.as_str()));
 }
 
 #[test]
 fn an_upload_streams_to_the_api_while_it_is_being_sent() {
     let site = Site::start(|_| allowed());
     let mut client = Connection::open(&site.nginx.url("/"));
-    client
-        .write("POST /api/upload HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\nhello")
-        .expect("it is up");
+    client.write("POST /api/upload HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\nhello").expect("it is up");
     // Half of it is still with us: an nginx that collected it first would not have called the API.
     let until = Instant::now() + Duration::from_secs(10);
     while site.api.connections() == 0 {
@@ -506,10 +446,7 @@ fn an_upload_streams_to_the_api_while_it_is_being_sent() {
 #[test]
 fn one_verifier_of_two_is_enough() {
     let down = Stub::start(|_| allowed());
-    let surroundings = Surroundings {
-        more_clavigers: vec![down.address().to_string()],
-        ..Surroundings::default()
-    };
+    let surroundings = Surroundings { more_clavigers: vec![down.address().to_string()], ..Surroundings::default() };
     drop(down);
     let site = Site::start_in(&surroundings, |_| allowed());
     for _ in 0..10 {
@@ -521,13 +458,7 @@ fn one_verifier_of_two_is_enough() {
 fn three_verifiers_that_hang_do_not_take_three_times_as_long() {
     let hang = |_: &Seen| Reply::Hang(Duration::from_secs(20));
     let others = [Stub::start(hang), Stub::start(hang)];
-    let surroundings = Surroundings {
-        more_clavigers: others
-            .iter()
-            .map(|stub| stub.address().to_string())
-            .collect(),
-        ..Surroundings::default()
-    };
+    let surroundings = Surroundings { more_clavigers: others.iter().map(|stub| stub.address().to_string()).collect(), ..Surroundings::default() };
     let site = Site::start_in(&surroundings, hang);
     let begun = Instant::now();
     assert_problem(&site.get("/api/orders").send(), 503, "verifier_unavailable");
@@ -541,10 +472,7 @@ fn a_verifier_whose_machine_does_not_answer_is_a_503_after_a_second() {
     let listener = TcpListener::bind("127.0.0.1:0").expect("there is a free port");
     rustix::net::listen(&listener, 0).expect("it listens already");
     let address = listener.local_addr().expect("it is bound");
-    let waiting: Vec<TcpStream> = std::iter::from_fn(|| {
-        TcpStream::connect_timeout(&address, Duration::from_millis(300)).ok()
-    })
-    .collect();
+    let waiting: Vec<TcpStream> = std::iter::from_fn(|| TcpStream::connect_timeout(&address, Duration::from_millis(300)).ok()).collect();
     let api = Stub::start(|_| Reply::status(200));
     let nginx = Nginx::start(address, api.address());
     let begun = Instant::now();
@@ -588,17 +516,11 @@ fn hostile() -> Surroundings {
 fn an_operators_settings_around_it_open_nothing() {
     for (status, says) in [(401, 401), (403, 400), (403, 403), (403, 429), (503, 503)] {
         let text = says.to_string();
-        let site = Site::start_in(&hostile(), move |_| {
-            refused(status).header("X-Claviger-Status", &text)
-        });
+        let site = Site::start_in(&hostile(), move |_| refused(status).header("X-Claviger-Status", &text));
         assert_problem(&site.get("/api/orders").send(), says, "of_claviger");
         assert!(site.api.seen().is_empty());
     }
-    for verdict in [
-        Reply::Hang(Duration::ZERO),
-        Reply::status(502),
-        Reply::status(404),
-    ] {
+    for verdict in [Reply::Hang(Duration::ZERO), Reply::status(502), Reply::status(404)] {
         let site = Site::start_in(&hostile(), move |_| verdict.clone());
         let response = site.get("/api/orders").send();
         assert_problem(&response, 503, "verifier_unavailable");
@@ -615,11 +537,9 @@ fn an_operators_settings_around_it_open_nothing() {
 #[test]
 fn an_operators_cache_around_it_keeps_no_verdict() {
     let calls = AtomicUsize::new(0);
-    let site = Site::start_in(&hostile(), move |_| {
-        match calls.fetch_add(1, Ordering::SeqCst) {
-            0 => allowed().header("Cache-Control", "max-age=600"),
-            _ => refused(401),
-        }
+    let site = Site::start_in(&hostile(), move |_| match calls.fetch_add(1, Ordering::SeqCst) {
+        0 => allowed().header("Cache-Control", "max-age=600"),
+        _ => refused(401),
     });
     site.get("/api/orders").send().expect(200);
     assert_problem(&site.get("/api/orders").send(), 401, "of_claviger");
@@ -629,11 +549,7 @@ fn an_operators_cache_around_it_keeps_no_verdict() {
 fn an_operators_looser_reading_of_fields_lets_no_spelling_past() {
     let site = Site::start_in(&hostile(), |_| allowed());
     for (name, value) in IDENTITY {
-        for spelling in [
-            name.replace('-', "_"),
-            name.replace('-', "."),
-            name.to_owned(),
-        ] {
+        for spelling in [name.replace('-', "_"), name.replace('-', "."), name.to_owned()] {
             let request = site.get(&format!("/api/{spelling}"));
             request.header(&spelling, "spoofed").send().expect(200);
             let seen = site.api.last();
@@ -672,10 +588,7 @@ fn nginxs_own_refusals_in_a_protected_location_have_words_too() {
     assert_problem(&site.get("/closed/x.png").send(), 403, "forbidden");
     let locked = site.get("/locked/x.png").send();
     assert_problem(&locked, 401, "unauthorized");
-    assert_eq!(
-        locked.headers("WWW-Authenticate"),
-        ["Basic realm=\"locked\""]
-    );
+    assert_eq!(locked.headers("WWW-Authenticate"), ["Basic realm=\"locked\""]);
     // An upload that is collected on a disk that fails: the check said yes, so it is not Claviger that cannot say.
     std::fs::remove_dir_all(site.nginx.folder().join("body")).expect("nginx made it");
     let upload = Request::post(&site.nginx.url("/collected/x.png")).body(vec![0; 1024 * 1024]);

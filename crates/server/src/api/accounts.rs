@@ -31,7 +31,7 @@ pub(crate) struct Create {
 
 /// Creates an account.
 #[utoipa::path(
-    post, path = "/v1/accounts", tag = "accounts", request_body = Create, params(("Idempotency-Key" = Option<String>, Header)),
+    post, operation_id = "create_account", path = "/v1/accounts", tag = "accounts", request_body = Create, params(("Idempotency-Key" = Option<String>, Header)),
     responses((status = 201, body = AccountView), (status = 409, description = "external_id is taken"), (status = 422, description = "A field is wrong"))
 )]
 pub(crate) async fn create(operator: Operator, headers: HeaderMap, body: Json<Create>) -> Result<Response, Problem> {
@@ -43,14 +43,14 @@ pub(crate) async fn create(operator: Operator, headers: HeaderMap, body: Json<Cr
 }
 
 /// Lists all accounts, newest first.
-#[utoipa::path(get, path = "/v1/accounts", tag = "accounts", params(Paging), responses((status = 200, body = List<AccountView>)))]
+#[utoipa::path(get, operation_id = "list_accounts", path = "/v1/accounts", tag = "accounts", params(Paging), responses((status = 200, body = List<AccountView>)))]
 pub(crate) async fn list(operator: Operator, paging: Paging) -> Result<axum::Json<List<AccountView>>, Problem> {
     let page = operator.app.store.reader().await?.list_accounts(&paging.request()).await?;
     Ok(super::list(page, |account| AccountView::from(account)))
 }
 
 /// Shows an account.
-#[utoipa::path(get, path = "/v1/accounts/{id}", tag = "accounts", responses((status = 200, body = AccountView), (status = 404, description = "No such account")))]
+#[utoipa::path(get, operation_id = "show_account", path = "/v1/accounts/{id}", tag = "accounts", responses((status = 200, body = AccountView), (status = 404, description = "No such account")))]
 pub(crate) async fn show(operator: Operator, At(id): At<AccountId>) -> Result<axum::Json<AccountView>, Problem> {
     let grant = operator.app.permit::<SeeAccount>(&operator.context, operator.actor(), id).await?;
     Ok(axum::Json(AccountView::from(grant.account())))
@@ -70,7 +70,7 @@ pub(crate) struct Update {
 
 /// Changes an account. When it returns, a closed gate or a suspension is in force everywhere.
 #[utoipa::path(
-    patch, path = "/v1/accounts/{id}", tag = "accounts", request_body = Update,
+    patch, operation_id = "update_account", path = "/v1/accounts/{id}", tag = "accounts", request_body = Update,
     responses((status = 200, body = AccountView), (status = 404, description = "No such account"), (status = 422, description = "A field is wrong"))
 )]
 pub(crate) async fn update(operator: Operator, At(id): At<AccountId>, body: Json<Update>) -> Result<axum::Json<AccountView>, Problem> {

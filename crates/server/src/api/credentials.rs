@@ -64,7 +64,7 @@ pub(crate) struct AccessWish {
 
 /// Creates a credential. The secret is in this answer and in no other.
 #[utoipa::path(
-    post, path = "/v1/accounts/{id}/credentials", tag = "credentials", request_body = Create, params(("Idempotency-Key" = Option<String>, Header)),
+    post, operation_id = "create_credential", path = "/v1/accounts/{id}/credentials", tag = "credentials", request_body = Create, params(("Idempotency-Key" = Option<String>, Header)),
     responses((status = 201, body = CredentialView), (status = 404, description = "No such account"),
         (status = 409, description = "No API access, suspended, or the limit is reached"), (status = 422, description = "A field is wrong"))
 )]
@@ -80,7 +80,7 @@ pub(crate) async fn create(operator: Operator, At(id): At<AccountId>, headers: H
 
 /// Lists the credentials of an account, newest first.
 #[utoipa::path(
-    get, path = "/v1/accounts/{id}/credentials", tag = "credentials", params(Paging),
+    get, operation_id = "list_credentials", path = "/v1/accounts/{id}/credentials", tag = "credentials", params(Paging),
     responses((status = 200, body = List<CredentialView>), (status = 404, description = "No such account"))
 )]
 pub(crate) async fn list(operator: Operator, At(id): At<AccountId>, paging: Paging) -> Result<axum::Json<List<CredentialView>>, Problem> {
@@ -91,7 +91,7 @@ pub(crate) async fn list(operator: Operator, At(id): At<AccountId>, paging: Pagi
 
 /// Shows a credential, without its secret.
 #[utoipa::path(
-    get, path = "/v1/accounts/{id}/credentials/{credential_id}", tag = "credentials",
+    get, operation_id = "show_credential", path = "/v1/accounts/{id}/credentials/{credential_id}", tag = "credentials",
     responses((status = 200, body = CredentialView), (status = 404, description = "No such credential"))
 )]
 pub(crate) async fn show(operator: Operator, At((id, credential)): At<(AccountId, CredentialId)>) -> Result<axum::Json<CredentialView>, Problem> {
@@ -102,7 +102,7 @@ pub(crate) async fn show(operator: Operator, At((id, credential)): At<(AccountId
 
 /// Deletes a credential. When it returns, no request with it is accepted, tokens already issued included.
 #[utoipa::path(
-    delete, path = "/v1/accounts/{id}/credentials/{credential_id}", tag = "credentials",
+    delete, operation_id = "delete_credential", path = "/v1/accounts/{id}/credentials/{credential_id}", tag = "credentials",
     responses((status = 204, description = "Ended, everywhere; also when it had ended before"), (status = 404, description = "There never was one"))
 )]
 pub(crate) async fn delete(operator: Operator, At((id, credential)): At<(AccountId, CredentialId)>) -> Result<StatusCode, Problem> {

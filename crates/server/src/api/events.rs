@@ -42,7 +42,7 @@ impl From<&StoredEvent> for EventView {
 
 /// Lists what happened in an account, newest first.
 #[utoipa::path(
-    get, path = "/v1/accounts/{id}/events", tag = "events", params(Paging),
+    get, operation_id = "list_events", path = "/v1/accounts/{id}/events", tag = "events", params(Paging),
     responses((status = 200, body = List<EventView>), (status = 404, description = "No such account"))
 )]
 pub(crate) async fn list(operator: Operator, At(id): At<AccountId>, paging: Paging) -> Result<axum::Json<List<EventView>>, Problem> {

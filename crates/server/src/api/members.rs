@@ -28,7 +28,7 @@ pub(crate) struct Save {
 
 /// Adds a member, or changes the one with that address.
 #[utoipa::path(
-    put, path = "/v1/accounts/{id}/members/{email}", tag = "members", request_body = Save,
+    put, operation_id = "save_member", path = "/v1/accounts/{id}/members/{email}", tag = "members", request_body = Save,
     responses((status = 200, description = "Changed", body = MemberView), (status = 201, description = "Added", body = MemberView),
         (status = 404, description = "No such account"), (status = 409, description = "The last owner"), (status = 422, description = "A field is wrong"))
 )]
@@ -42,7 +42,7 @@ pub(crate) async fn save(operator: Operator, At((id, email)): At<(AccountId, Str
 
 /// Removes a member and ends their sessions.
 #[utoipa::path(
-    delete, path = "/v1/accounts/{id}/members/{email}", tag = "members",
+    delete, operation_id = "remove_member", path = "/v1/accounts/{id}/members/{email}", tag = "members",
     responses((status = 204, description = "Removed"), (status = 404, description = "No such member"), (status = 409, description = "The last owner"))
 )]
 pub(crate) async fn remove(operator: Operator, At((id, email)): At<(AccountId, String)>) -> Result<StatusCode, Problem> {
@@ -52,7 +52,7 @@ pub(crate) async fn remove(operator: Operator, At((id, email)): At<(AccountId, S
 }
 
 /// Lists all members, by address. An account has at most 1,000.
-#[utoipa::path(get, path = "/v1/accounts/{id}/members", tag = "members", responses((status = 200, body = List<MemberView>), (status = 404, description = "No such account")))]
+#[utoipa::path(get, operation_id = "list_members", path = "/v1/accounts/{id}/members", tag = "members", responses((status = 200, body = List<MemberView>), (status = 404, description = "No such account")))]
 pub(crate) async fn list(operator: Operator, At(id): At<AccountId>) -> Result<axum::Json<List<MemberView>>, Problem> {
     let grant = operator.app.permit::<ManageMembers>(&operator.context, operator.actor(), id).await?;
     let items = members::list(&operator.app, &grant).await?;

@@ -25,7 +25,7 @@ pub(crate) struct LinkView {
 
 /// Creates a one-time sign-in link, good for five minutes.
 #[utoipa::path(
-    post, path = "/v1/accounts/{id}/sign-in-links", tag = "members", request_body = Create,
+    post, operation_id = "create_sign_in_link", path = "/v1/accounts/{id}/sign-in-links", tag = "members", request_body = Create,
     responses((status = 201, body = LinkView), (status = 404, description = "No such account"), (status = 422, description = "Not a member"))
 )]
 pub(crate) async fn create(operator: Operator, At(id): At<AccountId>, _: HeaderMap, body: Json<Create>) -> Result<Response, Problem> {

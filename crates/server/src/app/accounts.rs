@@ -4,7 +4,7 @@ use claviger_domain::{
     event::Action,
     id::AccountId,
     invalid::Invalid,
-    policy::{Grant, OperatorGrant, SeeAccount},
+    policy::OperatorGrant,
 };
 use claviger_store::{StoreError, account::AccountChange};
 use serde::Serialize;
@@ -163,13 +163,10 @@ pub(crate) async fn update(
     Ok(AccountView::from(&changed))
 }
 
-/// Whether an account, or any above it, is suspended.
-pub(crate) async fn is_suspended(app: &App, grant: &Grant<SeeAccount>) -> Result<bool, Problem> {
-    if grant.account().status == Status::Suspended {
-        return Ok(true);
-    }
+/// Whether any account above this one is suspended.
+pub(crate) async fn is_any_above_suspended(app: &App, account: &Account) -> Result<bool, Problem> {
     let mut reader = app.store.reader().await?;
-    for id in grant.account().lineage.iter() {
+    for id in account.lineage.iter() {
         if reader.find_account(id).await?.is_none_or(|above| above.status == Status::Suspended) {
             return Ok(true);
         }

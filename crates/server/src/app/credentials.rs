@@ -1,7 +1,7 @@
 //! Credentials: making, showing and ending them.
 use claviger_domain::{
     access::{Access, Scope},
-    credential::{Credential, Kind, State, Wish, may_issue},
+    credential::{CannotIssue, Credential, Kind, State, Wish, may_issue},
     event::Action,
     id::{CredentialId, SecretId},
     policy::{Grant, ManageCredentials},
@@ -16,7 +16,7 @@ use serde::{Serialize, Serializer};
 use serde_json::json;
 use utoipa::ToSchema;
 
-use super::{App, once::Once};
+use super::{App, accounts, once::Once};
 use crate::{problem::Problem, request::Context};
 
 /// How a credential is shown. Only the answer to its creation has a secret.
@@ -113,6 +113,9 @@ pub(crate) async fn create(
 ) -> Result<CredentialView, Problem> {
     let kind = app.kinds.find(&grant.account().kind).ok_or_else(Problem::not_found)?;
     let specification = wish.check(&kind.credentials)?;
+    if accounts::is_any_above_suspended(app, grant.account()).await? {
+        return Err(CannotIssue::Suspended.into());
+    }
     let mut tx = app.store.begin().await?;
     let account = tx.find_account_for_update(grant.account().id).await?.ok_or_else(Problem::not_found)?;
     may_issue(&account, kind, tx.count_credentials(account.id).await?)?;

@@ -98,7 +98,7 @@ pub(crate) async fn save(app: &App, context: &Context, grant: &Grant<ManageMembe
 /// Removes a member; their sessions end with it.
 pub(crate) async fn remove(app: &App, context: &Context, grant: &Grant<ManageMembers>, email: &str) -> Result<(), Problem> {
     let account = grant.account();
-    let folded = email.trim().to_lowercase();
+    let folded = Email::parse(email).map_err(|_| Problem::not_found())?.folded();
     let mut tx = app.store.begin().await?;
     tx.lock_account(account.id).await?;
     let member = tx.find_member(account.id, &folded).await?.ok_or_else(Problem::not_found)?;

@@ -2,7 +2,7 @@
 use std::{ops::Deref, sync::Arc};
 
 use claviger_domain::{
-    account::Account,
+    account::{Account, Status},
     chance::Chance,
     event::{Action, Event},
     id::{AccountId, EventId},
@@ -108,7 +108,11 @@ impl App {
 
     /// The account with this id, and proof that `actor` may do `P` there.
     pub(crate) async fn permit<P: Permission>(&self, context: &Context, actor: &Actor, account: AccountId) -> Result<Grant<P>, Problem> {
-        let found = self.store.reader().await?.find_account(account).await?.ok_or_else(Problem::not_found)?;
+        let mut found = self.store.reader().await?.find_account(account).await?.ok_or_else(Problem::not_found)?;
+        if matches!(actor, Actor::Member { .. }) && accounts::is_any_above_suspended(self, &found).await? {
+            // to its people an account below a suspended one is suspended
+            found.status = Status::Suspended;
+        }
         match policy::decide(&self.kinds, actor, &found) {
             Ok(grant) => Ok(grant),
             Err(refused) => {

@@ -21,12 +21,13 @@ impl Once {
     /// The request's idempotency key, if it has one. `place` and `body` say which request it is.
     ///
     /// # Errors
-    /// When the header is not 1 to 255 visible ASCII characters.
+    /// When the header is repeated, or not 1 to 255 visible ASCII characters.
     pub(crate) fn of(app: &App, actor: &Actor, headers: &HeaderMap, place: &str, body: &[u8]) -> Result<Option<Self>, Problem> {
-        let Some(value) = headers.get("idempotency-key") else { return Ok(None) };
+        let mut values = headers.get_all("idempotency-key").iter();
+        let Some(value) = values.next() else { return Ok(None) };
         let key = value.as_bytes();
-        if !(1..=255).contains(&key.len()) || !key.iter().all(u8::is_ascii_graphic) {
-            return Err(Problem::new(Code::HeaderInvalid, "An Idempotency-Key has 1 to 255 visible ASCII characters."));
+        if values.next().is_some() || !(1..=255).contains(&key.len()) || !key.iter().all(u8::is_ascii_graphic) {
+            return Err(Problem::new(Code::HeaderInvalid, "Send one Idempotency-Key, of 1 to 255 visible ASCII characters."));
         }
         Ok(Some(Self::new(app, actor, key, &[place.as_bytes(), body])))
     }

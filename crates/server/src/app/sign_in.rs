@@ -3,6 +3,7 @@ use std::time::Duration;
 
 use claviger_domain::{
     base62,
+    email::Email,
     event::Action,
     id::AccountId,
     policy::{Actor, Grant, OperatorGrant, SeeAccount},
@@ -37,7 +38,7 @@ pub struct Link {
 
 /// Makes a link for a member of an account.
 pub(crate) async fn create_link(app: &App, context: &Context, grant: &Grant<SeeAccount>, by: &OperatorGrant, email: &str) -> Result<Link, Problem> {
-    let folded = email.trim().to_lowercase();
+    let folded = Email::parse(email)?.folded();
     let member = app.store.reader().await?.find_member(grant.account().id, &folded).await?;
     let member = member
         .ok_or_else(|| claviger_domain::invalid::Invalid::new("email", "not_a_member", "Nobody with this address is a member of this account."))?;

@@ -1,4 +1,6 @@
 //! `/account`: the account, seen by one of its members.
+use claviger_domain::account::Status;
+
 use super::{
     Page,
     frame::{self, Place},
@@ -6,11 +8,11 @@ use super::{
     session::Member,
     view::AccountPage,
 };
-use crate::{app::accounts, problem::Problem};
+use crate::problem::Problem;
 
 pub(super) async fn show(member: Member) -> Result<Page<AccountPage>, Problem> {
-    let suspended = accounts::is_suspended(&member.app, member.grant()).await?;
     let account = member.account();
+    let suspended = account.status == Status::Suspended;
     Ok(page(AccountPage {
         chrome: frame::of_member(&member, &member.kind().console.section, Place::Account),
         name: account.name.clone(),

@@ -46,6 +46,6 @@ pub(super) async fn serve(Path(name): Path<String>) -> Response {
             ];
             (headers, asset.text).into_response()
         }
-        None => (axum::http::StatusCode::from_u16(Problem::not_found().status).unwrap_or_default(), "There is no such file.\n").into_response(),
+        None => Problem::not_found().into_response(),
     }
 }

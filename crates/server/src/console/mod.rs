@@ -1,7 +1,7 @@
 //! The console: pages rendered on the server, for people of an account and for the operator. Nothing here decides; `app` does.
 use axum::{
     Form, Router,
-    extract::{FromRequest, Request, State},
+    extract::{DefaultBodyLimit, FromRequest, Request, State},
     http::{HeaderMap, HeaderValue, Method, StatusCode, header},
     middleware::{self, Next},
     response::{Html, IntoResponse, Redirect, Response},
@@ -11,8 +11,10 @@ use serde::de::DeserializeOwned;
 
 use crate::{
     app::App,
+    body,
     problem::{Code, Problem},
     request,
+    router::method_not_allowed,
 };
 
 mod account;
@@ -54,22 +56,27 @@ pub(crate) fn routes(app: App) -> Router<App> {
         .route("/operator/accounts/{id}/members", post(operator::account::add_member))
         .route("/operator/accounts/{id}/members/new", get(operator::account::new_member))
         .route("/operator/accounts/{id}/members/{email}/sign-in-link", post(operator::account::create_link))
-        .route_layer(middleware::from_fn_with_state(app, surround_console))
         .route("/assets/{name}", get(assets::serve))
+        .method_not_allowed_fallback(method_not_allowed)
+        .layer(DefaultBodyLimit::max(body::LIMIT))
+        .layer(middleware::from_fn_with_state(app.clone(), guard))
+        .layer(middleware::from_fn_with_state(app, surround_console))
 }
 
-/// Around every page: refuses what another site's page sent, and writes problems as pages.
+/// Around every page: writes problems as pages.
 async fn surround_console(State(app): State<App>, request: Request, next: Next) -> Response {
-    let refused = comes_from_elsewhere(&app, request.method(), request.headers());
-    let next_or_refusal = if refused { None } else { Some(next) };
-    match next_or_refusal {
-        Some(next) => request::surround(app, request, next, frame::render_problem).await,
-        None => {
-            let id = request::request_id(&app, request.headers());
-            let problem = Problem::new(Code::CrossSite, "Open the console itself and try again there.");
-            frame::render_problem(&app, &problem, &id)
-        }
+    request::surround(app, request, next, frame::render_problem).await
+}
+
+/// Before every page: refuses what another site's page sent. And what the framework refuses, an address or a query that cannot be read,
+/// is said in our words: there is no such page.
+async fn guard(State(app): State<App>, request: Request, next: Next) -> Response {
+    if comes_from_elsewhere(&app, request.method(), request.headers()) {
+        return Problem::new(Code::CrossSite, "Open the console itself and try again there.").into_response();
     }
+    let response = next.run(request).await;
+    let said_by_us = response.extensions().get::<Problem>().is_some();
+    if response.status() == StatusCode::BAD_REQUEST && !said_by_us { Problem::not_found().into_response() } else { response }
 }
 
 /// Around what no route takes: a page for a browser, JSON for everyone else.

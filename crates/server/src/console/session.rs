@@ -68,10 +68,6 @@ impl FromRequestParts<App> for Member {
 }
 
 impl Member {
-    pub(super) fn grant(&self) -> &Grant<SeeAccount> {
-        &self.see
-    }
-
     pub(super) fn actor(&self) -> &Actor {
         self.see.actor()
     }

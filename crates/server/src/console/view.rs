@@ -70,26 +70,6 @@ pub(crate) enum Cell {
     Code(String),
     Text(String),
     Time(When),
-    Status { label: String, tone: StatusTone },
-}
-
-/// The mark beside a status word; the word alone must suffice.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum StatusTone {
-    Active,
-    Waiting,
-    Ended,
-}
-
-impl StatusTone {
-    /// The class that draws the mark.
-    fn class(self) -> &'static str {
-        match self {
-            Self::Active => "status active",
-            Self::Waiting => "status waiting",
-            Self::Ended => "status ended",
-        }
-    }
 }
 
 /// One of several values of a field.

@@ -87,7 +87,7 @@ pub(crate) async fn oauth_token(State(app): State<App>, Extension(context): Exte
 }
 
 async fn exchange(app: &App, context: &Context, headers: &HeaderMap, query: Option<&str>, body: axum::body::Body) -> Result<TokenAnswer, OauthError> {
-    if body::media_type(headers) != Some("application/x-www-form-urlencoded") {
+    if !body::is_of_type(headers, "application/x-www-form-urlencoded") {
         return Err(OauthError::request("send application/x-www-form-urlencoded"));
     }
     let bytes = body::read(body).await.map_err(|problem| match problem.status {
@@ -184,7 +184,11 @@ fn basic(headers: &HeaderMap) -> Result<Option<(String, Plain)>, OauthError> {
         let decoded = data_encoding::BASE64.decode(encoded.trim().as_bytes()).ok().filter(|_| scheme.eq_ignore_ascii_case("basic"))?;
         let text = zeroize::Zeroizing::new(String::from_utf8(decoded).ok()?);
         let (id, secret) = text.split_once(':')?;
-        let decode = |half: &str| serde_urlencoded::from_str::<Vec<(String, String)>>(&format!("v={half}")).ok()?.pop().map(|(_, value)| value);
+        let decode = |half: &str| match serde_urlencoded::from_str::<Vec<(String, String)>>(&format!("v={half}")).ok()?.as_mut_slice() {
+            // exactly one: an `&` in a half would begin a second, and readers would differ on which counts
+            [(_, value)] => Some(std::mem::take(value)),
+            _ => None,
+        };
         Some((decode(id)?, Plain::new(decode(secret)?)))
     };
     match (values.next(), pair()) {

@@ -7,17 +7,15 @@ use axum::{
     http::StatusCode,
     response::{IntoResponse, Response},
 };
-use claviger_domain::schemes::{self, Fields};
+use claviger_domain::{
+    invalid::Invalid,
+    schemes::{self, Fields},
+};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::{Verdict, verify as judge};
-use crate::{
-    app::App,
-    body::Json,
-    problem::{Code, Problem},
-    request::Context,
-};
+use crate::{app::App, body::Json, problem::Problem, request::Context};
 
 /// A request to judge, as the service received it.
 #[derive(Deserialize, ToSchema)]
@@ -91,7 +89,7 @@ pub(crate) async fn verify(State(app): State<App>, Extension(context): Extension
     if let Some(body) = &question.body
         && data_encoding::BASE64.decode(body.as_bytes()).is_err()
     {
-        return Err(Problem::new(Code::Invalid, "The field body must be base64."));
+        return Err(Invalid::new("body", "not_base64", "The body must be base64, padded (RFC 4648, section 4).").into());
     }
     let mut headers = BTreeMap::<String, Vec<String>>::new();
     for (name, values) in question.headers {

@@ -106,7 +106,8 @@ fn form(operator: &OperatorPerson, typed: &Create, problem: Option<&Problem>) ->
 
 async fn show(operator: &OperatorPerson, at: At, dialog: Option<CreateAccount>) -> Result<AccountsPage, Problem> {
     let request = PageRequest { after: at.after.map(|id| id.to_string()), limit: 50 };
-    let query = at.q.trim().to_owned();
+    // PostgreSQL takes no NUL in a text, and nothing is called by a control character
+    let query = at.q.replace(char::is_control, "").trim().to_owned();
     let mut reader = operator.app.store.reader().await?;
     let found = if query.is_empty() { reader.list_accounts(&request).await? } else { reader.search_accounts(&query, &request).await? };
     let mut rows = Vec::with_capacity(found.items.len());

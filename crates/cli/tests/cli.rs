@@ -1,0 +1,183 @@
+//! The binary as its users meet it: help, settings, and what it prints where.
+use std::{
+    io::{BufRead, BufReader},
+    os::unix::fs::PermissionsExt,
+    path::Path,
+    process::{Command, Output, Stdio},
+};
+
+/// The binary without anything of this machine's own in its environment.
+fn claviger(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_claviger"));
+    command.env_clear().env("CLAVIGER_LOG", "warn").args(arguments).stdin(Stdio::null());
+    command
+}
+
+fn run(arguments: &[&str]) -> Output {
+    claviger(arguments).output().expect("it runs")
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8(bytes.to_vec()).expect("UTF-8")
+}
+
+#[track_caller]
+fn succeed(output: &Output) -> String {
+    assert!(output.status.success(), "{}: {}", output.status, text(&output.stderr));
+    text(&output.stdout)
+}
+
+#[track_caller]
+fn fail(output: &Output) -> String {
+    assert!(!output.status.success(), "{}", text(&output.stdout));
+    assert!(output.stdout.is_empty(), "results only on standard output: {}", text(&output.stdout));
+    text(&output.stderr)
+}
+
+#[test]
+fn the_help_of_every_command() {
+    let mut all = String::new();
+    for command in ["", "serve", "demo", "config", "operator", "operator key", "operator key create", "operator sign-in"] {
+        let arguments: Vec<&str> = command.split_whitespace().chain(["--help"]).collect();
+        all += &format!("$ claviger {}\n{}\n", arguments.join(" "), succeed(&run(&arguments)));
+    }
+    insta::assert_snapshot!("help", all);
+}
+
+#[test]
+fn every_command_there_is_has_its_help_in_the_snapshot() {
+    // what clap lists under Commands, at every level
+    fn walk(path: &[String], found: &mut Vec<String>) {
+        let arguments: Vec<&str> = path.iter().map(String::as_str).chain(["--help"]).collect();
+        let help = succeed(&run(&arguments));
+        let Some((_, commands)) = help.split_once("Commands:\n") else { return };
+        for line in commands.lines().take_while(|line| line.starts_with("  ")) {
+            let name = line.split_whitespace().next().expect("a name");
+            if name != "help" {
+                let path: Vec<String> = path.iter().cloned().chain([name.to_owned()]).collect();
+                found.push(path.join(" "));
+                walk(&path, found);
+            }
+        }
+    }
+    let mut found = Vec::new();
+    walk(&[], &mut found);
+    assert_eq!(found, ["serve", "demo", "config", "operator", "operator key", "operator key create", "operator sign-in"]);
+}
+
+#[test]
+fn the_settings_in_force_by_default() {
+    insta::assert_snapshot!("config", succeed(&run(&["config"])));
+}
+
+#[test]
+fn flags_count_over_environment_over_file_over_defaults_and_secrets_are_masked() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("claviger.toml");
+    let settings =
+        "prefix = \"file\"\npublic = \"127.0.0.1:1\"\ngateway = \"127.0.0.1:2\"\ndatabase = \"postgres://u:hunter2@db/x?password=hunter2\"\n";
+    std::fs::write(&file, settings).expect("written");
+    let mut command = claviger(&["config", "--prefix", "flag", "--config", file.to_str().expect("UTF-8")]);
+    let shown = succeed(&command.env("CLAVIGER_PREFIX", "env").env("CLAVIGER_PUBLIC", "127.0.0.1:3").output().expect("it runs"));
+    insta::assert_snapshot!("config_of_all_sources", shown);
+    assert!(!shown.contains("hunter2"));
+}
+
+#[test]
+fn what_config_prints_is_a_file_it_reads() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("claviger.toml");
+    let shown = succeed(&run(&["config", "--prefix", "own", "--public-url", "https://keys.example.com/"]));
+    std::fs::write(&file, &shown).expect("written");
+    assert_eq!(succeed(&run(&["config", "--config", file.to_str().expect("UTF-8")])), shown);
+}
+
+#[test]
+fn wrong_settings_are_refused_with_the_place_and_without_the_secret() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("claviger.toml");
+    let path = file.to_str().expect("UTF-8");
+    for (settings, said) in
+        [("databse = \"postgres://u:hunter2@db/x\"\n", "unknown field"), ("public = \"nowhere\"\n", "claviger.toml"), ("= hunter2", "claviger.toml")]
+    {
+        std::fs::write(&file, settings).expect("written");
+        let error = fail(&run(&["config", "--config", path]));
+        assert!(error.contains(said) && !error.contains("hunter2"), "{error}");
+    }
+    for arguments in [
+        &["config", "--public", "nowhere"][..],
+        &["config", "--public-url", "keys.example.com"],
+        &["config", "--nonsense"],
+        &["nonsense"],
+        &["config", "--config", "/nowhere"],
+    ] {
+        fail(&run(arguments));
+    }
+    let data = folder.path().join("data");
+    let error = fail(&run(&["operator", "key", "create", "--name", "x", "--data", data.to_str().expect("UTF-8"), "--prefix", "Too Long!"]));
+    assert!(error.contains("prefix"), "{error}");
+}
+
+#[test]
+fn an_operator_key_is_alone_on_standard_output_and_another_each_time() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let data = folder.path().join("data");
+    let create = || succeed(&run(&["operator", "key", "create", "--name", "ci", "--data", data.to_str().expect("UTF-8")]));
+    let (first, second) = (create(), create());
+    for key in [&first, &second] {
+        assert!(key.starts_with("clv_operator_") && key.ends_with('\n') && key.lines().count() == 1, "one line");
+    }
+    assert_ne!(first, second);
+    let mode = |path: &Path| std::fs::metadata(path).expect("there").permissions().mode() & 0o777;
+    assert_eq!((mode(&data), mode(&data.join("keyring.json"))), (0o700, 0o400));
+    fail(&run(&["operator", "key", "create", "--name", " ", "--data", data.to_str().expect("UTF-8")]));
+    fail(&run(&["operator", "key", "create", "--data", data.to_str().expect("UTF-8")]));
+}
+
+#[test]
+fn a_taken_port_is_named_with_the_flag_that_changes_it() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = taken.local_addr().expect("an address").to_string();
+    for (command, flag, other) in
+        [("serve", "--public", "--gateway"), ("serve", "--gateway", "--public"), ("demo", "--public", "--gateway"), ("demo", "--gateway", "--public")]
+    {
+        let folder = tempfile::tempdir().expect("a folder");
+        let error = fail(&run(&[command, flag, &address, other, "127.0.0.1:0", "--data", folder.path().to_str().expect("UTF-8")]));
+        assert!(error.contains(&address) && error.contains(flag), "{command} {flag}: {error}");
+    }
+}
+
+/// A running server, ended with this value.
+struct Serving(std::process::Child);
+
+impl Drop for Serving {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+#[test]
+fn serve_prints_its_addresses_and_the_first_link_works_beside_commands_and_stops_when_asked() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let data = folder.path().to_str().expect("UTF-8");
+    let mut command = claviger(&["serve", "--data", data, "--public", "127.0.0.1:0", "--gateway", "127.0.0.1:0"]);
+    let mut serving = Serving(command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("it starts"));
+    let mut lines = BufReader::new(serving.0.stdout.take().expect("piped")).lines();
+    let mut value = |name: &str| {
+        let line = lines.next().expect("a line").expect("UTF-8");
+        line.strip_prefix(name).unwrap_or_else(|| panic!("{name}: {line}")).trim().to_owned()
+    };
+    let (public, gateway, link) = (value("Public:"), value("Gateway:"), value("Sign in:"));
+    assert!(public.starts_with("http://127.0.0.1:") && gateway.starts_with("http://127.0.0.1:") && public != gateway);
+    assert!(link.starts_with(&format!("{public}/sign-in/")), "{link}");
+    let key = succeed(&run(&["operator", "key", "create", "--name", "beside", "--data", data]));
+    assert!(key.starts_with("clv_operator_"));
+    // a second server would miss what this one revokes
+    let second = fail(&run(&["serve", "--data", data, "--public", "127.0.0.1:0", "--gateway", "127.0.0.1:0"]));
+    assert!(second.contains("another Claviger is serving"), "{second}");
+    let stopped = Command::new("kill").args(["-TERM", &serving.0.id().to_string()]).status().expect("kill runs");
+    assert!(stopped.success());
+    assert!(serving.0.wait().expect("it ends").success(), "SIGTERM is no failure");
+    assert!(lines.next().is_none(), "nothing else was printed");
+}

@@ -1,0 +1,138 @@
+//! `kill -9` at any moment loses nothing that was acknowledged.
+use std::{
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread,
+    time::Duration,
+};
+
+use claviger_testkit::{http::Request, process::Server};
+
+use crate::back_office::{BackOffice, Made, made};
+
+/// 200 rounds take minutes; `./test --long` runs them all.
+fn rounds() -> usize {
+    if std::env::var_os("CLAVIGER_LONG").is_some() { 200 } else { 12 }
+}
+
+#[derive(Default)]
+struct Acknowledged {
+    created: Mutex<Vec<Made>>,
+    deleted: Mutex<Vec<Made>>,
+}
+
+#[test]
+fn every_acknowledged_create_verifies_and_every_acknowledged_delete_is_refused_after_kill_9() {
+    let mut server = Server::start(&[]);
+    let office = Arc::new(BackOffice::of(&server));
+    for round in 0..rounds() {
+        let accounts: Vec<String> = (0..4).map(|at| office.corporate(&format!("Round {round}, writer {at}"))).collect();
+        let (acknowledged, stop) = (Arc::new(Acknowledged::default()), Arc::new(AtomicBool::new(false)));
+        let writers: Vec<_> = accounts
+            .into_iter()
+            .map(|account| {
+                let (office, acknowledged, stop) = (office.clone(), acknowledged.clone(), stop.clone());
+                thread::spawn(move || write_until(&office, &account, &acknowledged, &stop))
+            })
+            .collect();
+        // somewhere else in the writers' work in every round, and never by chance alone
+        thread::sleep(Duration::from_millis(30 + (round as u64 * 37) % 170));
+        server.kill9();
+        stop.store(true, Ordering::SeqCst);
+        for writer in writers {
+            writer.join().expect("a writer ends");
+        }
+        server.restart();
+        check(&office, &acknowledged, round);
+        assert_eq!(integrity(&server), "ok", "round {round}");
+    }
+}
+
+fn write_until(office: &BackOffice, account: &str, acknowledged: &Acknowledged, stop: &AtomicBool) {
+    let mut own: Vec<Made> = Vec::new();
+    while !stop.load(Ordering::SeqCst) {
+        match office.try_create(account) {
+            Ok(response) if response.status == 201 => own.push(made(&response)),
+            Ok(response) => panic!("{}", response.text()),
+            Err(_) => break,
+        }
+        if own.len() > 3 {
+            let oldest = own.remove(0);
+            let path = format!("/v1/accounts/{}/credentials/{}", oldest.account, oldest.id);
+            match office.request("DELETE", &path).try_send() {
+                Ok(response) => {
+                    response.expect(204);
+                    acknowledged.deleted.lock().expect("no panic").push(oldest);
+                }
+                // not acknowledged: either outcome is right
+                Err(_) => break,
+            }
+        }
+    }
+    acknowledged.created.lock().expect("no panic").extend(own);
+}
+
+fn check(office: &BackOffice, acknowledged: &Acknowledged, round: usize) {
+    for made in acknowledged.created.lock().expect("no panic").iter() {
+        let response = office.exchange(made);
+        assert_eq!(response.status, 200, "round {round}: an acknowledged create is lost: {}", response.text());
+    }
+    for made in acknowledged.deleted.lock().expect("no panic").iter() {
+        assert_eq!(office.exchange(made).status, 401, "round {round}: an acknowledged delete is lost");
+    }
+}
+
+fn integrity(server: &Server) -> String {
+    let database = rusqlite::Connection::open(server.data().join("claviger.db")).expect("a database");
+    database.query_row("PRAGMA integrity_check", [], |row| row.get(0)).expect("an answer")
+}
+
+#[test]
+fn twenty_parallel_creates_from_nine_leave_exactly_ten() {
+    let server = Server::start(&[]);
+    let office = Arc::new(BackOffice::of(&server));
+    let account = office.corporate("Northwind");
+    for _ in 0..9 {
+        office.create(&account);
+    }
+    let creators: Vec<_> = (0..20)
+        .map(|_| {
+            let (office, account) = (office.clone(), account.clone());
+            thread::spawn(move || office.try_create(&account).expect("an answer").status)
+        })
+        .collect();
+    let statuses: Vec<u16> = creators.into_iter().map(|creator| creator.join().expect("it ends")).collect();
+    assert_eq!(statuses.iter().filter(|status| **status == 201).count(), 1, "{statuses:?}");
+    assert!(statuses.iter().all(|status| matches!(status, 201 | 409)), "{statuses:?}");
+    let listed = office.request("GET", &format!("/v1/accounts/{account}/credentials")).send().expect(200).json();
+    assert_eq!(listed["items"].as_array().map(Vec::len), Some(10));
+}
+
+#[test]
+fn sigterm_finishes_what_is_being_answered() {
+    let mut server = Server::start(&[]);
+    Request::get(&server.gateway("/healthz")).send().expect(200);
+    assert!(server.terminate().success());
+}
+
+#[test]
+fn a_second_server_on_the_same_folder_is_refused() {
+    let server = Server::start(&[]);
+    let data = server.data().to_str().expect("text");
+    let second = claviger_testkit::process::Claviger::run(&["serve", "--data", data, "--public", "127.0.0.1:0", "--gateway", "127.0.0.1:0"]);
+    assert!(!second.status.success());
+    assert!(String::from_utf8_lossy(&second.stderr).contains("another Claviger"), "{second:?}");
+}
+
+#[test]
+fn a_taken_port_is_named_with_the_flag_that_changes_it() {
+    let server = Server::start(&[]);
+    let folder = claviger_testkit::folder::temporary("data");
+    let address = server.public("").trim_start_matches("http://").to_owned();
+    let data = folder.path().to_str().expect("text");
+    let second = claviger_testkit::process::Claviger::run(&["serve", "--data", data, "--public", &address, "--gateway", "127.0.0.1:0"]);
+    let said = String::from_utf8_lossy(&second.stderr).into_owned();
+    assert!(!second.status.success() && said.contains("--public") && said.contains(&address), "{said}");
+}

@@ -1,0 +1,51 @@
+//! A slow client, a silent one, one that vanishes and one with an endless header hurt nobody else.
+use std::time::Duration;
+
+use claviger_testkit::{
+    http::{Connection, Request},
+    process::Server,
+};
+
+#[test]
+fn slow_silent_and_vanishing_clients_hurt_nobody_else() {
+    let server = Server::start(&[]);
+    let address = server.gateway_address().to_owned();
+    let mut slow: Vec<Connection> = (0..50)
+        .map(|_| {
+            let mut connection = Connection::open(&address);
+            connection.write("GET /verify/nginx HTTP/1.1\r\nHost: x\r\nX-Slow: ").expect("written");
+            connection
+        })
+        .collect();
+    let silent: Vec<Connection> = (0..50).map(|_| Connection::open(&address)).collect();
+    for _ in 0..50 {
+        let mut vanishing = Connection::open(&address);
+        vanishing.write("POST /v1/verify HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 1000\r\n\r\n{").expect("written");
+        drop(vanishing);
+    }
+    Request::get(&server.gateway("/healthz")).send().expect(200);
+    Request::get(&server.gateway("/verify/nginx")).send().expect(401);
+    slow[0].drip("y", Duration::from_millis(1)).expect("still open");
+    Request::get(&server.gateway("/healthz")).send().expect(200);
+    drop(silent);
+}
+
+#[test]
+fn an_endless_header_is_refused() {
+    let server = Server::start(&[]);
+    for address in [server.gateway_address().to_owned(), server.public("").trim_start_matches("http://").to_owned()] {
+        let mut connection = Connection::open(&address);
+        connection.write(format!("GET / HTTP/1.1\r\nHost: x\r\nX-Long: {}\r\n\r\n", "a".repeat(64 * 1024))).ok();
+        let status = connection.read_response().map(|response| response.status).unwrap_or(431);
+        assert_eq!(status, 431);
+    }
+    Request::get(&server.gateway("/healthz")).send().expect(200);
+}
+
+#[test]
+fn a_body_that_nginx_announces_and_never_sends_is_not_waited_for() {
+    let server = Server::start(&[]);
+    let mut connection = Connection::open(server.gateway_address());
+    connection.write("GET /verify/nginx HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n").expect("written");
+    assert_eq!(connection.read_response().expect("an answer").status, 401);
+}

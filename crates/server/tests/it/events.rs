@@ -1,0 +1,87 @@
+//! The audit trail: every change and every denied attempt, with who and from which request.
+use serde_json::json;
+
+use crate::common::{World, on_both_engines};
+
+on_both_engines! {
+    async fn every_change_is_an_event_of_its_account(world) {
+        world.tick();
+        let acme = world.account("corporate", "Acme").await;
+        world.save_member(&acme, "ann@example.com", "owner").await;
+        let ann = world.member(&acme, "ann@example.com").await;
+        let made = world.credential(&acme).await;
+        world.delete(&made).await;
+        world.delete(&made).await;
+        world.save_member(&acme, "bob@example.com", "viewer").await;
+        world.operator().delete(&format!("/v1/accounts/{acme}/members/bob@example.com")).await;
+        ann.form("/sign-out", &[]).await;
+        assert_eq!(world.actions(&acme).await, [
+            "account.created",
+            "account.updated",
+            "member.saved",
+            "sign_in_link.created",
+            "session.started",
+            "credential.created",
+            "credential.deleted",
+            "member.saved",
+            "member.removed",
+            "session.ended",
+        ]);
+    }
+
+    async fn an_event_says_who_did_what_in_which_request_and_no_secret(world) {
+        world.tick();
+        let acme = world.account("corporate", "Acme").await;
+        let operator = world.operator().with("x-request-id", "request-42");
+        let made = operator.post(&format!("/v1/accounts/{acme}/credentials"), json!({ "email": "dev@example.com" })).await.json();
+        let events = world.operator().get(&format!("/v1/accounts/{acme}/events?limit=1")).await.json();
+        let event = &events["items"][0];
+        for (field, value) in [
+            ("actor", json!("operator:tests")),
+            ("action", json!("credential.created")),
+            ("target", made["public_id"].clone()),
+            ("account_id", json!(acme)),
+            ("request_id", json!("request-42")),
+            ("detail", json!({ "kind": "client", "label": "dev@example.com", "access": "*" })),
+        ] {
+            assert_eq!(event[field], value, "{field}");
+        }
+        let secret = made["secret"].as_str().expect("a secret");
+        let all = world.operator().get(&format!("/v1/accounts/{acme}/events?limit=200")).await;
+        assert!(!all.text().contains(secret));
+    }
+
+    async fn a_denied_attempt_is_an_event_and_a_refused_change_leaves_none(world) {
+        world.tick();
+        let acme = world.account("corporate", "Acme").await;
+        let viewer = world.new_member(&acme, "viewer").await;
+        let before = world.actions(&acme).await.len();
+        assert_eq!(viewer.get("/account/api-keys").await.status, 404);
+        assert_eq!(viewer.form("/account/api-keys", &[("once", "x"), ("email", "a@b.co")]).await.status, 404);
+        assert_eq!(viewer.get("/account/members").await.status, 404);
+        assert_eq!(viewer.get("/account/clients").await.status, 404);
+        assert_eq!(world.actions(&acme).await[before..], ["access.denied"; 4]);
+        world.operator().patch(&format!("/v1/accounts/{acme}"), json!({ "name": "" })).await;
+        world.operator().post(&format!("/v1/accounts/{acme}/credentials"), json!({ "email": "x" })).await;
+        world.operator().delete(&format!("/v1/accounts/{acme}/members/none@example.com")).await;
+        assert_eq!(world.actions(&acme).await.len(), before + 4);
+    }
+}
+
+#[tokio::test]
+async fn events_are_paged_and_there_is_no_way_to_change_one() {
+    let world = World::sqlite().await;
+    let acme = world.account("corporate", "Acme").await;
+    for _ in 0..5 {
+        world.change(&acme, json!({ "name": "Acme" })).await;
+    }
+    let first = world.operator().get(&format!("/v1/accounts/{acme}/events?limit=4")).await.json();
+    let cursor = first["next_cursor"].as_str().expect("more").to_owned();
+    let second = world.operator().get(&format!("/v1/accounts/{acme}/events?limit=4&cursor={cursor}")).await.json();
+    assert_eq!(second["items"].as_array().map(Vec::len), Some(3));
+    assert!(second["next_cursor"].is_null());
+    for method in [axum::http::Method::DELETE, axum::http::Method::PUT, axum::http::Method::PATCH, axum::http::Method::POST] {
+        let answer = world.operator().json(method, &format!("/v1/accounts/{acme}/events"), "{}").await;
+        answer.assert_problem(405, "method_not_allowed");
+    }
+}

@@ -1,0 +1,21 @@
+//! The server's tests: the real routers on a real database of each test's own, at a time that stands still.
+
+mod accounts;
+mod bad_input;
+mod common;
+mod console;
+mod contract;
+mod credentials;
+mod csrf;
+mod events;
+mod headers;
+mod idempotency;
+mod indistinguishable;
+mod journey;
+mod members;
+mod oauth;
+mod permissions;
+mod routes;
+mod sessions;
+mod tokens;
+mod verify;

@@ -1,0 +1,107 @@
+//! `/v1/accounts/{id}/members`.
+use serde_json::{Value, json};
+
+use crate::common::{START_TEXT, World, on_both_engines};
+
+on_both_engines! {
+    async fn a_member_is_added_changed_listed_and_removed(world) {
+        let acme = world.account("corporate", "Acme").await;
+        let (operator, path) = (world.operator(), format!("/v1/accounts/{acme}/members"));
+        let added = operator.put(&format!("{path}/Ann@Example.com"), json!({ "role": "owner", "name": "Ann" })).await;
+        assert_eq!(added.status, 201, "{added:?}");
+        assert_eq!(added.json(), json!({ "email": "Ann@example.com", "name": "Ann", "role": "owner", "created_at": START_TEXT }));
+        world.advance(1);
+        // an address is the same member in any case; a name that is not sent stays
+        let changed = operator.put(&format!("{path}/ann@example.com"), json!({ "role": "owner" })).await;
+        assert_eq!((changed.status, &changed.json()["name"], &changed.json()["created_at"]), (200, &json!("Ann"), &json!(START_TEXT)));
+        operator.put(&format!("{path}/bob@example.com"), json!({ "role": "viewer" })).await;
+        let listed = operator.get(&path).await.json();
+        let emails: Vec<_> = listed["items"].as_array().expect("items").iter().map(|item| item["email"].clone()).collect();
+        assert_eq!((emails, &listed["next_cursor"]), (vec![json!("ann@example.com"), json!("bob@example.com")], &Value::Null));
+        let removed = operator.delete(&format!("{path}/BOB@example.com")).await;
+        assert_eq!((removed.status, removed.bytes.len()), (204, 0));
+        operator.delete(&format!("{path}/bob@example.com")).await.assert_problem(404, "not_found");
+    }
+
+    async fn the_last_owner_is_neither_removed_nor_given_another_role(world) {
+        let acme = world.account("corporate", "Acme").await;
+        let (operator, path) = (world.operator(), format!("/v1/accounts/{acme}/members"));
+        world.save_member(&acme, "ann@example.com", "owner").await;
+        operator.delete(&format!("{path}/ann@example.com")).await.assert_problem(409, "last_of_role");
+        operator.put(&format!("{path}/ann@example.com"), json!({ "role": "viewer" })).await.assert_problem(409, "last_of_role");
+        world.save_member(&acme, "bob@example.com", "owner").await;
+        assert_eq!(operator.delete(&format!("{path}/ann@example.com")).await.status, 204);
+        operator.delete(&format!("{path}/bob@example.com")).await.assert_problem(409, "last_of_role");
+    }
+
+    async fn of_two_owners_removed_at_once_one_stays(world) {
+        let acme = world.account("corporate", "Acme").await;
+        for email in ["ann@example.com", "bob@example.com"] {
+            world.save_member(&acme, email, "owner").await;
+        }
+        let world = std::sync::Arc::new(world);
+        let removals = ["ann@example.com", "bob@example.com"].map(|email| {
+            let (world, path) = (world.clone(), format!("/v1/accounts/{acme}/members/{email}"));
+            tokio::spawn(async move { world.operator().delete(&path).await.status })
+        });
+        let mut statuses = Vec::new();
+        for removal in removals {
+            statuses.push(removal.await.expect("no panic"));
+        }
+        statuses.sort_unstable();
+        assert_eq!(statuses, [204, 409]);
+    }
+
+    async fn an_onboarding_agent_is_assigned_clients_of_this_partner_only(world) {
+        let partner = world.account("partner", "Partner").await;
+        let client = world.account_under("corporate", "Client", Some(&partner)).await;
+        let stranger = world.account("corporate", "Stranger").await;
+        let path = format!("/v1/accounts/{partner}/members/agent@example.com");
+        let operator = world.operator();
+        let saved = operator.put(&path, json!({ "role": "onboarding_agent", "clients": [client] })).await;
+        assert_eq!((saved.status, &saved.json()["clients"]), (201, &json!([client])));
+        for wrong in [json!([stranger]), json!([partner]), json!(["x"]), json!([client, stranger])] {
+            operator.put(&path, json!({ "role": "onboarding_agent", "clients": wrong })).await.assert_invalid("#/clients", "client_unknown");
+        }
+        let kept = operator.put(&path, json!({ "role": "onboarding_agent" })).await;
+        assert_eq!(kept.json()["clients"], json!([client]));
+        let of_admin = operator.put(&format!("/v1/accounts/{partner}/members/p@example.com"), json!({ "role": "partner_admin", "clients": [client] })).await;
+        of_admin.assert_invalid("#/clients", "field_not_of_this_role");
+        let promoted = operator.put(&path, json!({ "role": "partner_admin" })).await;
+        assert_eq!((promoted.status, promoted.json().get("clients")), (200, None));
+    }
+}
+
+#[tokio::test]
+async fn bad_members_are_refused_with_the_field() {
+    let world = World::sqlite().await;
+    let acme = world.account("corporate", "Acme").await;
+    let path = |email: &str| format!("/v1/accounts/{acme}/members/{email}");
+    let long = format!("{}@example.com", "a".repeat(288));
+    for (email, body, pointer, code) in [
+        ("not-an-address", json!({ "role": "owner" }), "#/email", "email_invalid"),
+        (long.as_str(), json!({ "role": "owner" }), "#/email", "email_too_long"),
+        ("%20", json!({ "role": "owner" }), "#/email", "email_required"),
+        ("a@b.co", json!({ "role": "partner_admin" }), "#/role", "role_unknown"),
+        ("a@b.co", json!({ "role": "" }), "#/role", "role_unknown"),
+        ("a@b.co", json!({ "role": "owner", "name": " " }), "#/name", "name_required"),
+        ("a@b.co", json!({ "role": "owner", "name": "x".repeat(81) }), "#/name", "name_invalid"),
+        ("a@b.co", json!({}), "#/role", "field_required"),
+    ] {
+        world.operator().put(&path(email), body).await.assert_invalid(pointer, code);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_nul_byte_is_refused_and_is_no_internal_error_on_postgres() {
+    let world = World::postgres().await;
+    let acme = world.account("corporate", "Acme").await;
+    let operator = world.operator();
+    operator.delete(&format!("/v1/accounts/{acme}/members/%00")).await.assert_problem(404, "not_found");
+    operator.put(&format!("/v1/accounts/{acme}/members/a%00@b.co"), json!({ "role": "owner" })).await.assert_invalid("#/email", "email_invalid");
+    let link = operator.post(&format!("/v1/accounts/{acme}/sign-in-links"), json!({ "email": "\u{0}" })).await;
+    assert_eq!(link.status, 422, "{link:?}");
+    operator.post("/v1/accounts", json!({ "kind": "corporate", "name": "a\u{0}b" })).await.assert_invalid("#/name", "name_invalid");
+    let person = world.operator_person().await;
+    assert_eq!(person.get("/operator?q=%00").await.status, 200);
+}

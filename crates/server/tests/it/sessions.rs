@@ -1,0 +1,174 @@
+//! Signing in and what ends a session.
+use serde_json::json;
+
+use crate::common::{START, World, on_both_engines};
+
+async fn link(world: &World, account: &str) -> String {
+    let link = world.operator().post(&format!("/v1/accounts/{account}/sign-in-links"), json!({ "email": "ann@example.com" })).await;
+    assert_eq!(link.status, 201, "{link:?}");
+    link.json()["url"].as_str().and_then(|url| url.strip_prefix("http://claviger.test")).expect("ours").to_owned()
+}
+
+async fn acme(world: &World) -> String {
+    let acme = world.account("corporate", "Acme").await;
+    world.save_member(&acme, "ann@example.com", "owner").await;
+    acme
+}
+
+on_both_engines! {
+    async fn a_link_signs_in_once_within_five_minutes(world) {
+        let acme = acme(&world).await;
+        let made = world.operator().post(&format!("/v1/accounts/{acme}/sign-in-links"), json!({ "email": "ANN@example.com" })).await;
+        let until = START + std::time::Duration::from_secs(300);
+        assert_eq!(made.json()["expires_at"], json!(until.to_string()));
+        let path = made.json()["url"].as_str().expect("a url").strip_prefix("http://claviger.test").expect("ours").to_owned();
+        let used = world.anyone().get(&path).await;
+        assert_eq!((used.status, used.header("location")), (303, "/account"));
+        for spent in [&path, "/sign-in/x", &format!("/sign-in/{}", "x".repeat(43))] {
+            let again = world.anyone().get(spent).await;
+            assert_eq!(again.status, 410, "{again:?}");
+            assert!(!again.headers.contains_key("set-cookie"));
+        }
+        let (in_time, late) = (link(&world, &acme).await, link(&world, &acme).await);
+        world.advance(299);
+        assert_eq!(world.anyone().get(&in_time).await.status, 303);
+        world.advance(1);
+        assert_eq!(world.anyone().get(&late).await.status, 410);
+    }
+
+    async fn of_two_who_open_a_link_at_once_one_is_signed_in(world) {
+        let acme = acme(&world).await;
+        let path = link(&world, &acme).await;
+        let world = std::sync::Arc::new(world);
+        let openings: Vec<_> = (0..4).map(|_| { let (world, path) = (world.clone(), path.clone()); tokio::spawn(async move { world.anyone().get(&path).await.status }) }).collect();
+        let mut statuses = Vec::new();
+        for opening in openings {
+            statuses.push(opening.await.expect("no panic"));
+        }
+        statuses.sort_unstable();
+        assert_eq!(statuses, [303, 410, 410, 410]);
+    }
+
+    async fn a_session_ends_after_an_hour_unused_and_after_a_day_in_any_case(world) {
+        let acme = acme(&world).await;
+        let idle = world.member(&acme, "ann@example.com").await;
+        world.advance(3599);
+        assert_eq!(idle.get("/account").await.status, 200);
+        world.advance(3599);
+        assert_eq!(idle.get("/account").await.status, 200, "it was used a moment before");
+        world.advance(3600);
+        assert_eq!(idle.get("/account").await.status, 401);
+        let busy = world.member(&acme, "ann@example.com").await;
+        for _ in 0..47 {
+            world.advance(1800);
+            assert_eq!(busy.get("/account").await.status, 200);
+        }
+        world.advance(1799);
+        assert_eq!(busy.get("/account").await.status, 200);
+        world.advance(1);
+        assert_eq!(busy.get("/account").await.status, 401, "24 hours");
+        claviger_server::app::sign_in::sweep(&world.app).await.expect("swept");
+        assert_eq!(busy.get("/account").await.status, 401);
+    }
+
+    async fn a_removed_member_is_signed_out_at_once_and_a_changed_role_counts_on_the_next_request(world) {
+        let acme = acme(&world).await;
+        let bob = world.new_member(&acme, "admin").await;
+        let path = format!("/v1/accounts/{acme}/members/admin@example.com");
+        assert_eq!(bob.get("/account/api-keys").await.status, 200);
+        world.operator().put(&path, json!({ "role": "viewer" })).await;
+        assert_eq!((bob.get("/account").await.status, bob.get("/account/api-keys").await.status), (200, 404));
+        world.operator().put(&path, json!({ "role": "owner" })).await;
+        assert_eq!((bob.get("/account/api-keys").await.status, bob.get("/account/members").await.status), (200, 200));
+        let unused = world.operator().post(&format!("/v1/accounts/{acme}/sign-in-links"), json!({ "email": "admin@example.com" })).await;
+        let unused = unused.json()["url"].as_str().expect("a url").strip_prefix("http://claviger.test").expect("ours").to_owned();
+        assert_eq!(world.operator().delete(&path).await.status, 204);
+        assert_eq!(bob.get("/account").await.status, 401);
+        assert_eq!(world.anyone().get(&unused).await.status, 410);
+        // coming back does not bring the old session back
+        world.save_member(&acme, "admin@example.com", "admin").await;
+        assert_eq!(bob.get("/account").await.status, 401);
+    }
+
+    async fn signing_out_ends_this_session_and_no_other(world) {
+        let acme = acme(&world).await;
+        let (here, there) = (world.member(&acme, "ann@example.com").await, world.member(&acme, "ann@example.com").await);
+        let out = here.form("/sign-out", &[]).await;
+        assert_eq!(out.status, 200, "{out:?}");
+        assert!(out.header("set-cookie").contains("Max-Age=0") && out.header("clear-site-data").contains("cookies"));
+        assert_eq!((here.get("/account").await.status, there.get("/account").await.status), (401, 200));
+        assert_eq!(here.form("/sign-out", &[]).await.status, 200, "signing out twice is no error");
+    }
+}
+
+#[tokio::test]
+async fn who_looks_ahead_does_not_use_the_link_up_and_who_comes_from_elsewhere_is_led_on() {
+    let world = World::sqlite().await;
+    let acme = acme(&world).await;
+    let path = link(&world, &acme).await;
+    for (name, value) in [("sec-purpose", "prefetch"), ("sec-purpose", "prefetch;prerender"), ("purpose", "prefetch"), ("x-moz", "prefetch")] {
+        let ahead = world.anyone().with(name, value).get(&path).await;
+        assert_eq!(ahead.status, 503, "{ahead:?}");
+        assert!(!ahead.headers.contains_key("set-cookie"));
+    }
+    // a Strict cookie is not sent with a redirect that another site began
+    let led = world.anyone().with("sec-fetch-site", "cross-site").get(&path).await;
+    assert_eq!(led.status, 200, "{led:?}");
+    assert!(led.text().contains("url=/account") && led.headers.contains_key("set-cookie"));
+}
+
+#[tokio::test]
+async fn a_cookie_that_is_not_one_of_ours_signs_no_one_in() {
+    let world = World::sqlite().await;
+    let acme = acme(&world).await;
+    let used = world.anyone().get(&link(&world, &acme).await).await;
+    let cookie = used.header("set-cookie").split(';').next().expect("a pair").to_owned();
+    let token = cookie.split_once('=').expect("a pair").1.to_owned();
+    assert!(token.len() >= 43, "256 bits");
+    let get = |cookie: String| {
+        let world = &world;
+        async move { world.anyone().with("cookie", &cookie).get("/account").await.status }
+    };
+    assert_eq!(get(cookie.clone()).await, 200);
+    assert_eq!(get(format!("other=1; {cookie}; more=2")).await, 200);
+    for bad in [
+        format!("{cookie}x"),
+        cookie[..cookie.len() - 1].to_owned(),
+        format!("claviger={}", "0".repeat(43)),
+        "claviger=".into(),
+        format!("claviger2={token}"),
+        format!("{cookie}; claviger={}", "0".repeat(43)),
+        format!("{cookie}; {cookie}"),
+        format!("__Host-claviger={token}"),
+    ] {
+        assert_eq!(get(bad.clone()).await, 401, "{bad}");
+    }
+    // a link's token is no session, and a session's no link
+    let link = link(&world, &acme).await;
+    assert_eq!(get(format!("claviger={}", link.rsplit('/').next().expect("a token"))).await, 401);
+    assert_eq!(world.anyone().get(&format!("/sign-in/{token}")).await.status, 410);
+}
+
+#[tokio::test]
+async fn the_first_page_leads_each_to_their_own() {
+    let world = World::sqlite().await;
+    let acme = acme(&world).await;
+    let ann = world.member(&acme, "ann@example.com").await;
+    let staff = world.operator_person().await;
+    assert_eq!(ann.get("/").await.header("location"), "/account");
+    assert_eq!(staff.get("/").await.header("location"), "/operator");
+    let nobody = world.anyone().get("/").await;
+    assert_eq!(nobody.status, 401);
+    assert!(nobody.text().contains("You are not signed in") && nobody.header("content-type").starts_with("text/html"));
+}
+
+#[tokio::test]
+async fn an_operator_key_that_was_deleted_is_refused_at_once() {
+    let world = World::sqlite().await;
+    let staff = world.operator_person().await;
+    let page = staff.get("/operator/keys").await.text();
+    let delete = crate::common::between(&page, "href=\"/operator/keys/0", "/delete\"");
+    assert_eq!(world.operator().get("/v1/accounts").await.status, 200);
+    assert_eq!(staff.form(&format!("/operator/keys/0{delete}/delete"), &[]).await.status, 303);
+    world.operator().get("/v1/accounts").await.assert_problem(401, "credential_invalid");
+}
