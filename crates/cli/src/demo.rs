@@ -43,7 +43,7 @@ pub(crate) async fn run(flags: &DemoFlags) -> anyhow::Result<()> {
     show_people(&server, &sample).await?;
     show_journey(&server.public, &api, key.expose(), &sample.corporate);
     if temporary.is_none() {
-        print::line("\nThe data is kept. Ctrl-C stops.");
+        print::line("\nCtrl-C stops; the data is kept.");
     } else {
         print::line("\nCtrl-C stops, and removes everything.");
     }
@@ -77,9 +77,9 @@ A journey to paste into another terminal:
   # the integration exchanges it for a token and calls the API
   TOKEN=$(curl -s {public}/auth/token -H 'Content-Type: application/json' \
     -d "{{\"clientId\":\"$CLIENT_ID\",\"clientSecret\":\"$CLIENT_SECRET\"}}" | field access_token)
-  curl -i {api}/orders -H "Authorization: Bearer $TOKEN" -H "AccountId: $ACCOUNT"
+  curl -si {api}/orders -H "Authorization: Bearer $TOKEN" -H "AccountId: $ACCOUNT"; echo
   # the credential is deleted, and the very next request is refused
-  curl -i -X DELETE {public}/v1/accounts/$ACCOUNT/credentials/$ID -H "Authorization: Bearer $OPERATOR_KEY"
-  curl -i {api}/orders -H "Authorization: Bearer $TOKEN" -H "AccountId: $ACCOUNT""#
+  curl -si -X DELETE {public}/v1/accounts/$ACCOUNT/credentials/$ID -H "Authorization: Bearer $OPERATOR_KEY"
+  curl -si {api}/orders -H "Authorization: Bearer $TOKEN" -H "AccountId: $ACCOUNT"; echo"#
     ));
 }

@@ -39,7 +39,8 @@ fn a_postgres_outage_never_says_that_a_good_key_is_bad() {
         let answer = Request::post(&server.gateway("/v1/verify")).json(&question).send();
         assert!(answer.status == 503 || answer.json()["verdict"] == "allowed", "{}", answer.text());
     }
-    office.exchange(&made).expect(503);
+    let exchanged = office.exchange(&made);
+    assert!(matches!(exchanged.status, 200 | 503), "{}", exchanged.text());
     let refused = office.request("DELETE", &format!("/v1/accounts/{account}/credentials/{}", made.id)).send();
     assert_eq!(refused.status, 503, "{}", refused.text());
 }
