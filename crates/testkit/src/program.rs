@@ -33,14 +33,16 @@ exec 3<&0 </dev/null
 exec "$@" 3<&-
 "#;
 
-/// A program which does not end within five seconds of the signal is killed, with all that is in its process group.
+/// A program which does not end within five seconds of the signal is killed, with all that is in its process group. A zombie
+/// has ended: when it is reaped is up to the machine's first process, and some take seconds.
 const GUARD: &str = r#"
 trap '' INT TERM HUP
 read -r word
 [ "$word" = done ] && exit
 kill -s "$2" "$1"
 tries=0
-while kill -0 "$1" && [ "$tries" -lt 100 ]; do
+while stat=$(cat "/proc/$1/stat") && [ "$tries" -lt 100 ]; do
+    case $stat in *") Z "*) break ;; esac
     tries=$((tries + 1))
     sleep 0.05
 done
