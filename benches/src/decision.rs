@@ -5,11 +5,11 @@ use std::hint::black_box;
 
 use claviger_domain::{
     keyed::Keyed,
-    schemes::{Fields, Request},
+    schemes::{Fields, Request, signing::Body},
 };
 use claviger_server::{
     app::App,
-    verify::{Verdict, verify},
+    verify::{Question, Verdict, verify},
 };
 use hyper::{
     HeaderMap,
@@ -84,9 +84,10 @@ impl Fields for HeaderFields<'_> {
 fn decide_many(runtime: &Runtime, app: &App, headers: &HeaderMap, count: usize) -> anyhow::Result<()> {
     let fields = HeaderFields(headers);
     let request = Request { method: "GET", target: "/api/orders?limit=20", fields: &fields, client_ip: None };
+    let question = Question { request, body: Body::NotSeen, require: "", request_id: "bench" };
     runtime.block_on(async {
         for _ in 0..count {
-            let verdict = verify(app, black_box(&request)).await;
+            let verdict = verify(app, black_box(&question)).await;
             anyhow::ensure!(matches!(black_box(&verdict), Verdict::Allowed(_)), "not allowed: {verdict:?}");
         }
         Ok(())

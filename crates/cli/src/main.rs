@@ -25,9 +25,26 @@ enum Command {
     Demo(demo::DemoFlags),
     /// Print the settings in force, secrets masked
     Config(settings::Flags),
+    /// The catalogue of the API's operations
+    #[command(subcommand)]
+    Catalogue(Catalogue),
     /// What the operator does from the command line
     #[command(subcommand)]
     Operator(Operator),
+}
+
+#[derive(Subcommand)]
+enum Catalogue {
+    /// Import an OpenAPI 3.0 or 3.1 document, and print what changes for whom; works beside a running server
+    Import {
+        /// The document, JSON or YAML
+        file: std::path::PathBuf,
+        /// Import even if a fine-grained credential could do more afterwards
+        #[arg(long)]
+        accept: bool,
+        #[command(flatten)]
+        settings: settings::Flags,
+    },
 }
 
 #[derive(Subcommand)]
@@ -61,6 +78,7 @@ fn main() -> std::process::ExitCode {
             Command::Serve(flags) => serve::run(&flags).await,
             Command::Demo(flags) => demo::run(&flags).await,
             Command::Config(flags) => settings::show(&flags),
+            Command::Catalogue(Catalogue::Import { file, accept, settings }) => serve::import_catalogue(&settings, &file, accept).await,
             Command::Operator(Operator::Key(OperatorKey::Create { name, settings })) => serve::create_operator_key(&settings, &name).await,
             Command::Operator(Operator::SignIn(flags)) => serve::create_sign_in_link(&flags).await,
         }

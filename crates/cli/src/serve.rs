@@ -37,6 +37,16 @@ pub(crate) async fn create_operator_key(flags: &settings::Flags, name: &str) -> 
     Ok(())
 }
 
+/// `claviger catalogue import`. A server beside it reads the catalogue anew within a second.
+pub(crate) async fn import_catalogue(flags: &settings::Flags, file: &Path, accept: bool) -> anyhow::Result<()> {
+    let text = std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
+    let app = beside(flags).await?;
+    let import = app::catalogue::import_from_command_line(&app, &text, accept).await.map_err(refused)?;
+    print::line(&import.report);
+    anyhow::ensure!(import.imported, "nothing was changed: a fine-grained credential could do more afterwards; use --accept if it may");
+    Ok(())
+}
+
 /// `claviger operator sign-in`.
 pub(crate) async fn create_sign_in_link(flags: &settings::Flags) -> anyhow::Result<()> {
     let app = beside(flags).await?;
@@ -187,9 +197,18 @@ async fn keep_current(app: App, mut claim: claviger_store::Claim, stop: watch::S
 }
 
 async fn keep_tidy(app: App) {
-    let mut tick = tokio::time::interval(Duration::from_secs(60));
+    let mut tick = tokio::time::interval(Duration::from_secs(5));
+    let mut until_sweep = 0;
     loop {
         tick.tick().await;
+        if let Err(error) = app.flush_uses().await {
+            tracing::warn!(%error, "last uses could not be written");
+        }
+        if until_sweep > 0 {
+            until_sweep -= 1;
+            continue;
+        }
+        until_sweep = 12;
         if let Err(problem) = app::sign_in::sweep(&app).await {
             tracing::warn!(code = problem.code, "what is past its time could not be dropped");
         }

@@ -37,7 +37,9 @@ fn fail(output: &Output) -> String {
 #[test]
 fn the_help_of_every_command() {
     let mut all = String::new();
-    for command in ["", "serve", "demo", "config", "operator", "operator key", "operator key create", "operator sign-in"] {
+    for command in
+        ["", "serve", "demo", "config", "catalogue", "catalogue import", "operator", "operator key", "operator key create", "operator sign-in"]
+    {
         let arguments: Vec<&str> = command.split_whitespace().chain(["--help"]).collect();
         all += &format!("$ claviger {}\n{}\n", arguments.join(" "), succeed(&run(&arguments)));
     }
@@ -62,7 +64,10 @@ fn every_command_there_is_has_its_help_in_the_snapshot() {
     }
     let mut found = Vec::new();
     walk(&[], &mut found);
-    assert_eq!(found, ["serve", "demo", "config", "operator", "operator key", "operator key create", "operator sign-in"]);
+    assert_eq!(
+        found,
+        ["serve", "demo", "config", "catalogue", "catalogue import", "operator", "operator key", "operator key create", "operator sign-in"]
+    );
 }
 
 #[test]

@@ -36,6 +36,36 @@ pub enum Action {
     /// A credential ended.
     #[serde(rename = "credential.deleted")]
     CredentialDeleted,
+    /// Label, access, expiry or networks of a credential changed.
+    #[serde(rename = "credential.updated")]
+    CredentialUpdated,
+    /// A credential got a new secret, or an overlap of two ended.
+    #[serde(rename = "credential.rotated")]
+    CredentialRotated,
+    /// A credential was paused.
+    #[serde(rename = "credential.paused")]
+    CredentialPaused,
+    /// A paused credential was resumed.
+    #[serde(rename = "credential.resumed")]
+    CredentialResumed,
+    /// A credential ended, and stays listed.
+    #[serde(rename = "credential.revoked")]
+    CredentialRevoked,
+    /// A revoked credential was brought back.
+    #[serde(rename = "credential.restored")]
+    CredentialRestored,
+    /// A chosen password changed.
+    #[serde(rename = "credential.password_changed")]
+    CredentialPasswordChanged,
+    /// Someone asked the operator to open the gate.
+    #[serde(rename = "access.requested")]
+    AccessRequested,
+    /// The catalogue of operations was replaced.
+    #[serde(rename = "catalogue.changed")]
+    CatalogueChanged,
+    /// A gateway reported a request to the API.
+    #[serde(rename = "api.request")]
+    ApiRequest,
     /// Someone tried what they may not.
     #[serde(rename = "access.denied")]
     AccessDenied,
@@ -61,6 +91,16 @@ impl Action {
             Self::SessionEnded => "session.ended",
             Self::CredentialCreated => "credential.created",
             Self::CredentialDeleted => "credential.deleted",
+            Self::CredentialUpdated => "credential.updated",
+            Self::CredentialRotated => "credential.rotated",
+            Self::CredentialPaused => "credential.paused",
+            Self::CredentialResumed => "credential.resumed",
+            Self::CredentialRevoked => "credential.revoked",
+            Self::CredentialRestored => "credential.restored",
+            Self::CredentialPasswordChanged => "credential.password_changed",
+            Self::AccessRequested => "access.requested",
+            Self::CatalogueChanged => "catalogue.changed",
+            Self::ApiRequest => "api.request",
             Self::AccessDenied => "access.denied",
             Self::OperatorKeyCreated => "operator_key.created",
             Self::OperatorKeyRevoked => "operator_key.revoked",

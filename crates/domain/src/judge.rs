@@ -29,20 +29,39 @@ pub enum Refusal {
     AccountMalformed,
     /// That account is not this credential's to act for.
     AccountForbidden,
+    /// The credential lacks a scope or a role that the operation needs; which, the answer names.
+    InsufficientScope,
+    /// The target can be read in two ways, and so cannot be judged.
+    TargetAmbiguous,
+    /// This very signature was seen before, and this credential asks that it be refused.
+    Replayed,
+    /// Too many failures lately, for this name or from this address.
+    TooManyFailures,
 }
 
 impl Refusal {
     /// Every refusal, for tables and documents.
-    pub const ALL: [Self; 6] =
-        [Self::NoCredential, Self::SeveralCredentials, Self::Unauthenticated, Self::AccountMissing, Self::AccountMalformed, Self::AccountForbidden];
+    pub const ALL: [Self; 10] = [
+        Self::NoCredential,
+        Self::SeveralCredentials,
+        Self::Unauthenticated,
+        Self::AccountMissing,
+        Self::AccountMalformed,
+        Self::AccountForbidden,
+        Self::InsufficientScope,
+        Self::TargetAmbiguous,
+        Self::Replayed,
+        Self::TooManyFailures,
+    ];
 
     /// The HTTP status the client gets.
     #[must_use]
     pub const fn status(self) -> u16 {
         match self {
-            Self::NoCredential | Self::Unauthenticated => 401,
-            Self::SeveralCredentials | Self::AccountMissing | Self::AccountMalformed => 400,
-            Self::AccountForbidden => 403,
+            Self::NoCredential | Self::Unauthenticated | Self::Replayed => 401,
+            Self::SeveralCredentials | Self::AccountMissing | Self::AccountMalformed | Self::TargetAmbiguous => 400,
+            Self::AccountForbidden | Self::InsufficientScope => 403,
+            Self::TooManyFailures => 429,
         }
     }
 
@@ -56,6 +75,10 @@ impl Refusal {
             Self::AccountMissing => "account_required",
             Self::AccountMalformed => "account_malformed",
             Self::AccountForbidden => "account_forbidden",
+            Self::InsufficientScope => "insufficient_scope",
+            Self::TargetAmbiguous => "target_ambiguous",
+            Self::Replayed => "request_replayed",
+            Self::TooManyFailures => "too_many_failures",
         }
     }
 
@@ -66,9 +89,13 @@ impl Refusal {
             Self::NoCredential => "Send a credential in the Authorization header.",
             Self::SeveralCredentials => "Send exactly one credential.",
             Self::Unauthenticated => "This credential is not accepted. Check it, or ask for a new token.",
-            Self::AccountMissing => "Name the account this request is about in the AccountId header.",
-            Self::AccountMalformed => "The AccountId header must hold one account id, a UUID.",
+            Self::AccountMissing => "Name the account this request is about in its account header.",
+            Self::AccountMalformed => "The account header must hold one account id, a UUID.",
             Self::AccountForbidden => "This credential may not act for that account.",
+            Self::InsufficientScope => "This credential lacks what this operation needs.",
+            Self::TargetAmbiguous => "Send the path in its plain form: no dot segments, doubled slashes or encoded separators.",
+            Self::Replayed => "This signature was used before. Sign each request anew.",
+            Self::TooManyFailures => "Too many failures. Wait, then send the right credential.",
         }
     }
 }
@@ -93,9 +120,10 @@ pub fn is_alive(credential: &Credential, now: Timestamp, client_ip: Option<IpAdd
 /// # Errors
 /// When the kind's header is missing, repeated, or not a UUID.
 pub fn acting_account<F: Fields>(own: AccountId, kind: &Kind, fields: &F) -> Result<AccountId, Refusal> {
-    let Some(name) = &kind.credentials.account_header else { return Ok(own) };
-    match fields.single(name) {
-        Ok(None) => Err(Refusal::AccountMissing),
+    let Some(header) = &kind.credentials.account_header else { return Ok(own) };
+    match fields.single(&header.name) {
+        Ok(None) if header.required => Err(Refusal::AccountMissing),
+        Ok(None) => Ok(own),
         Err(Repeated) => Err(Refusal::AccountMalformed),
         Ok(Some(value)) => std::str::from_utf8(value).ok().and_then(|text| text.trim_ascii().parse().ok()).ok_or(Refusal::AccountMalformed),
     }
@@ -111,6 +139,7 @@ pub fn may_act_for(own: &Account, kind: &Kind, acting: Option<&Account>) -> Resu
         || match kind.credentials.acts_for {
             ActsFor::Itself => false,
             ActsFor::Children => acting.lineage.parent() == Some(own.id),
+            ActsFor::Descendants => acting.lineage.contains(own.id),
         };
     if related && acting.status == Status::Active { Ok(()) } else { Err(Refusal::AccountForbidden) }
 }

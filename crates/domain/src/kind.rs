@@ -3,7 +3,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{access::Level, credential};
+use crate::{access::Level, catalogue::RoleRule, credential};
 
 /// All account kinds of an installation, by name.
 #[derive(Clone, Debug)]
@@ -21,6 +21,8 @@ pub struct Kind {
     pub parents: Vec<String>,
     /// Whether it may stand under no other account.
     pub top_level: bool,
+    /// How many levels of accounts may stand above one of this kind; no limit when absent.
+    pub max_depth: Option<usize>,
     /// The operator's gate, when this kind has one.
     pub gate: Option<Gate>,
     /// Who its members can be.
@@ -41,6 +43,18 @@ pub struct Gate {
     pub name: String,
     /// What it means, in a sentence for the operator.
     pub text: String,
+    /// What members see while it is closed.
+    pub closed: Closed,
+}
+
+/// What members see while the gate is closed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Closed {
+    /// Nothing: nowhere does it say that there is a gate.
+    Hidden,
+    /// A page on which those who would manage credentials can ask the operator to open it.
+    Request,
 }
 
 /// A role of members.
@@ -89,12 +103,93 @@ pub struct Rules {
     pub active_limit: Option<u32>,
     /// What ending one is called, and whether it stays listed.
     pub ending: Ending,
+    /// Whether an ended one can be brought back within 30 days, unless it leaked.
+    #[serde(default)]
+    pub restore: bool,
+    /// Whether its secret can be replaced while it keeps its id.
+    #[serde(default)]
+    pub rotate: bool,
+    /// Whether it can be paused and resumed.
+    #[serde(default)]
+    pub pause: bool,
+    /// Whether it can be given an end from the start.
+    #[serde(default)]
+    pub expiry: bool,
+    /// Whether it can be bound to networks.
+    #[serde(default)]
+    pub networks: bool,
+    /// What can be changed afterwards.
+    #[serde(default)]
+    pub edit: Vec<Part>,
+    /// Whose credentials a manager of this account manages.
+    #[serde(default)]
+    pub reach: Reach,
+    /// The roles that keys can hold.
+    #[serde(default)]
+    pub roles: Vec<KeyRole>,
     /// What those see who may not manage credentials.
     pub denied: Denied,
     /// Which accounts a credential can act for.
     pub acts_for: ActsFor,
-    /// The request header that names the account acted for; when set, every request must carry it.
-    pub account_header: Option<String>,
+    /// The request header that names the account acted for.
+    pub account_header: Option<AccountHeader>,
+}
+
+/// A role that keys can hold. Roles add up.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct KeyRole {
+    /// Its name in the API.
+    pub id: String,
+    /// Its name for people.
+    pub name: String,
+    /// What it is for, in a sentence.
+    pub hint: String,
+    /// Which operations it allows; nothing set, nothing allowed.
+    #[serde(default)]
+    pub allows: RoleRule,
+    /// Whether a key with it manages keys over the API.
+    #[serde(default)]
+    pub manages_keys: bool,
+}
+
+/// The request header that names the account acted for.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AccountHeader {
+    /// The field's name.
+    pub name: String,
+    /// Whether a request without it is refused; else it is about the credential's own account.
+    pub required: bool,
+}
+
+/// A part of a credential that can be changed afterwards.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Part {
+    /// Its label.
+    Label,
+    /// Its description.
+    Description,
+    /// Its level of access, scopes or roles.
+    Access,
+    /// Its expiry.
+    Expiry,
+    /// Its networks.
+    Networks,
+    /// A chosen password.
+    Password,
+}
+
+/// Whose credentials a manager manages.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Reach {
+    /// Those of the manager's own account.
+    #[default]
+    Own,
+    /// And of every account below.
+    Below,
 }
 
 /// The field that says whose a credential is.
@@ -103,6 +198,10 @@ pub struct Rules {
 pub enum Label {
     /// A valid email address, which need not be a member's and need not be unique.
     Email,
+    /// An owner's email address, and a description if there is more to say.
+    Owner,
+    /// A descriptive name; of a legacy credential its username.
+    Name,
 }
 
 /// How a credential ends.
@@ -111,6 +210,8 @@ pub enum Label {
 pub enum Ending {
     /// Deleted: it leaves the list at once.
     Delete,
+    /// Revoked: it stays listed with who, when and why.
+    Revoke,
 }
 
 /// What those see who may not.
@@ -119,6 +220,10 @@ pub enum Ending {
 pub enum Denied {
     /// Nothing at all: absent in the console, 404 elsewhere.
     Hidden,
+    /// That it is there, and not for them: 403.
+    Forbidden,
+    /// A page that says to ask the account's administrator, and who that is; 403 elsewhere.
+    Explained,
 }
 
 /// Which accounts a credential can act for.
@@ -129,6 +234,8 @@ pub enum ActsFor {
     Itself,
     /// Its own account and those directly below.
     Children,
+    /// Its own account and all below.
+    Descendants,
 }
 
 /// Where a kind's console keeps credentials, and in which words.
@@ -137,24 +244,27 @@ pub enum ActsFor {
 pub struct Console {
     /// The page's name in the URL.
     pub page: String,
-    /// What the part of the console is called that holds the page.
-    pub section: String,
-    /// The page's name in the navigation.
-    pub tab: String,
+    /// The way to the page, from the account menu: what each step is called. The last one is the page's tab.
+    pub way: Vec<String>,
     /// Whether the account menu leads straight to it.
+    #[serde(default)]
     pub in_account_menu: bool,
+    /// One section for each credential kind, with its own list and its own create button, instead of one list.
+    #[serde(default)]
+    pub sections: bool,
+    /// Whether several can be ticked and ended together.
+    #[serde(default)]
+    pub tick: bool,
     /// One of them.
     pub noun: String,
     /// What the page is for.
     pub intro: String,
+    /// A warning shown, highlighted, where one is created.
+    pub warning: Option<String>,
     /// The button that begins a creation.
     pub create: String,
     /// The button that makes it.
     pub submit: String,
-    /// The public part's name.
-    pub public_id: String,
-    /// The secret's name.
-    pub secret: String,
     /// The label field's name.
     pub label: String,
     /// What to enter there.
@@ -163,6 +273,22 @@ pub struct Console {
     pub list: Vec<Column>,
     /// What is shown once after creation, in order.
     pub shown: Vec<Shown>,
+    /// What the parts of each credential kind are called.
+    pub names: BTreeMap<credential::Kind, Names>,
+}
+
+/// What the parts of a credential kind are called.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Names {
+    /// The kind itself, as a choice and as the heading of its section.
+    pub kind: String,
+    /// When to choose it, in a sentence.
+    pub hint: String,
+    /// The public part.
+    pub public_id: String,
+    /// The secret.
+    pub secret: String,
 }
 
 /// A column of the table.
@@ -175,6 +301,16 @@ pub enum Column {
     Label,
     /// When it was made.
     Created,
+    /// Its kind.
+    Kind,
+    /// What it may do, in a word or its scopes.
+    Access,
+    /// Where it stands in its life.
+    Status,
+    /// When and from where it was last used.
+    LastUsed,
+    /// When it ends by itself.
+    Expires,
 }
 
 /// A value shown after creation.
@@ -263,7 +399,21 @@ impl Kinds {
         if !kind.roles.iter().any(|role| role.can.contains(&Capability::ManageCredentials)) {
             return Err("no role can manage credentials".into());
         }
-        if kind.credentials.acts_for == ActsFor::Children && kind.credentials.account_header.is_none() {
+        if let Some(unnamed) = kind.credentials.kinds.iter().find(|credential| !kind.console.names.contains_key(credential)) {
+            return Err(format!("console.names has no words for {unnamed}"));
+        }
+        if kind.console.way.is_empty() {
+            return Err("console.way must name at least the page's tab".into());
+        }
+        if kind.credentials.access.contains(&Level::Roles) && kind.credentials.roles.is_empty() {
+            return Err("access by roles needs roles".into());
+        }
+        if ["members", "clients", "below"].contains(&kind.console.page.as_str())
+            || !kind.console.page.bytes().all(|b| b.is_ascii_lowercase() || b == b'-')
+        {
+            return Err("console.page must be of a-z and -, and none of members, clients and below".into());
+        }
+        if kind.credentials.acts_for != ActsFor::Itself && kind.credentials.account_header.is_none() {
             return Err("a credential that acts for others needs an account_header that says for whom".into());
         }
         Ok(())
@@ -275,6 +425,28 @@ impl Kind {
     #[must_use]
     pub fn find_role(&self, id: &str) -> Option<&Role> {
         self.roles.iter().find(|role| role.id == id)
+    }
+}
+
+impl Rules {
+    /// The role of keys called `id`.
+    #[must_use]
+    pub fn find_role(&self, id: &str) -> Option<&KeyRole> {
+        self.roles.iter().find(|role| role.id == id)
+    }
+}
+
+impl Console {
+    /// The page's name in the navigation.
+    #[must_use]
+    pub fn tab(&self) -> &str {
+        self.way.last().map_or("", String::as_str)
+    }
+
+    /// What the part of the console is called that holds the page.
+    #[must_use]
+    pub fn section(&self) -> &str {
+        if self.way.len() > 1 { &self.way[0] } else { "Account" }
     }
 }
 

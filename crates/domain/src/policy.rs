@@ -4,7 +4,7 @@ use std::marker::PhantomData;
 use crate::{
     account::{Account, Status},
     id::AccountId,
-    kind::{Capability, Denied, Kinds},
+    kind::{Capability, Closed, Denied, Kinds, Reach},
 };
 
 /// Who asks. Proven by the caller: by an operator key, or by a session and the membership behind it, both read just now.
@@ -19,10 +19,23 @@ pub enum Actor {
     Member {
         /// The account.
         account: AccountId,
+        /// The account's kind.
+        kind: String,
         /// Their address.
         email: String,
         /// Their role there, by its name in the API.
         role: String,
+    },
+    /// An API key whose roles let it manage keys.
+    Key {
+        /// The account it lives in.
+        account: AccountId,
+        /// The account's kind.
+        kind: String,
+        /// Its public part.
+        public_id: String,
+        /// Whether one of its roles manages keys.
+        manages_keys: bool,
     },
 }
 
@@ -33,6 +46,7 @@ impl Actor {
         match self {
             Self::Operator { name } => format!("operator:{name}"),
             Self::Member { email, .. } => format!("member:{email}"),
+            Self::Key { public_id, .. } => format!("key:{public_id}"),
         }
     }
 }
@@ -110,6 +124,12 @@ pub enum Refused {
     /// They may not know that it exists: 404.
     #[error("there is no such thing here")]
     Hidden,
+    /// They may know, and may not: 403.
+    #[error("your role may not do this")]
+    Forbidden,
+    /// They may once the operator has opened the gate, and may ask for that.
+    #[error("the operator has not granted this yet")]
+    GateClosed,
 }
 
 /// Whether `actor` may do `P` in `account`.
@@ -118,20 +138,43 @@ pub enum Refused {
 /// When they may not; how much they are told, the account's kind says.
 pub fn decide<P: Permission>(kinds: &Kinds, actor: &Actor, account: &Account) -> Result<Grant<P>, Refused> {
     let kind = kinds.find(&account.kind).ok_or(Refused::Hidden)?;
-    let denied = match kind.credentials.denied {
-        Denied::Hidden => Refused::Hidden,
-    };
-    let allowed = match actor {
-        Actor::Operator { .. } => P::OPERATOR,
-        // of another account they may not even know that it exists
-        Actor::Member { account: own, .. } if *own != account.id => return Err(Refused::Hidden),
-        Actor::Member { role, .. } => {
-            let role = kind.find_role(role).ok_or(Refused::Hidden)?;
-            let gate_open = kind.gate.is_none() || account.api_access;
-            P::CAPABILITY.is_none_or(|capability| role.may(capability)) && (!P::BEHIND_GATE || (gate_open && account.status == Status::Active))
+    let grant = || Grant { actor: actor.clone(), account: account.clone(), permission: PhantomData };
+    let (own, own_kind, allowed) = match actor {
+        Actor::Operator { .. } => return if P::OPERATOR { Ok(grant()) } else { Err(Refused::Hidden) },
+        Actor::Member { account: own, kind, role, .. } => {
+            let own_kind = kinds.find(kind).ok_or(Refused::Hidden)?;
+            let role = own_kind.find_role(role).ok_or(Refused::Hidden)?;
+            (*own, own_kind, P::CAPABILITY.is_none_or(|capability| role.may(capability)))
+        }
+        Actor::Key { account: own, kind, manages_keys, .. } => {
+            let own_kind = kinds.find(kind).ok_or(Refused::Hidden)?;
+            (*own, own_kind, *manages_keys && P::CAPABILITY == Some(Capability::ManageCredentials))
         }
     };
-    if allowed { Ok(Grant { actor: actor.clone(), account: account.clone(), permission: PhantomData }) } else { Err(denied) }
+    let below = own_kind.credentials.reach == Reach::Below && account.lineage.contains(own);
+    if own != account.id && !below {
+        // of another account they may not even know that it exists
+        return Err(Refused::Hidden);
+    }
+    let denied = match kind.credentials.denied {
+        Denied::Hidden => Refused::Hidden,
+        Denied::Forbidden | Denied::Explained => Refused::Forbidden,
+    };
+    if !allowed {
+        return Err(denied);
+    }
+    if P::BEHIND_GATE {
+        if account.status != Status::Active {
+            return Err(denied);
+        }
+        match &kind.gate {
+            Some(gate) if !account.api_access => {
+                return Err(if gate.closed == Closed::Request { Refused::GateClosed } else { Refused::Hidden });
+            }
+            _ => {}
+        }
+    }
+    Ok(grant())
 }
 
 /// Whether `actor` is the operator.
@@ -141,7 +184,7 @@ pub fn decide<P: Permission>(kinds: &Kinds, actor: &Actor, account: &Account) ->
 pub fn operator(actor: &Actor) -> Result<OperatorGrant, Refused> {
     match actor {
         Actor::Operator { .. } => Ok(OperatorGrant(actor.clone())),
-        Actor::Member { .. } => Err(Refused::Hidden),
+        Actor::Member { .. } | Actor::Key { .. } => Err(Refused::Hidden),
     }
 }
 
@@ -162,7 +205,7 @@ pub fn clients_seen(kinds: &Kinds, actor: &Actor, account: &Account) -> ClientsS
     let role = match actor {
         Actor::Operator { .. } => return ClientsSeen::All,
         Actor::Member { account: own, role, .. } if *own == account.id => kinds.find(&account.kind).and_then(|kind| kind.find_role(role)),
-        Actor::Member { .. } => None,
+        Actor::Member { .. } | Actor::Key { .. } => None,
     };
     match role {
         Some(role) if role.may(Capability::SeeClients) => ClientsSeen::All,
@@ -190,7 +233,7 @@ mod tests {
     }
 
     fn member(account: &Account, role: &str) -> Actor {
-        Actor::Member { account: account.id, email: "a@b.co".into(), role: role.into() }
+        Actor::Member { account: account.id, kind: account.kind.clone(), email: "a@b.co".into(), role: role.into() }
     }
 
     #[test]

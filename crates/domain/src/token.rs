@@ -20,6 +20,10 @@ pub enum Purpose {
     Secret,
     /// A whole API key: its public part and its secret in one.
     ApiKey,
+    /// The public part of a Basic pair.
+    Basic,
+    /// The public part of a signing pair.
+    Hmac,
     /// A whole API key of the operator's own staff and systems.
     Operator,
 }
@@ -30,6 +34,8 @@ impl Purpose {
             Self::Client => "client",
             Self::Secret => "secret",
             Self::ApiKey => "key",
+            Self::Basic => "basic",
+            Self::Hmac => "hmac",
             Self::Operator => "operator",
         }
     }

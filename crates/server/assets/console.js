@@ -90,6 +90,91 @@
     }
   }
 
+  // --- forms that are complete, or not yet -----------------------------------------
+
+  const shown = (element) => element.getClientRects().length > 0;
+
+  const isComplete = (form) => {
+    for (const field of form.querySelectorAll("input[required]")) {
+      if (!shown(field)) continue;
+      const filled = field.type === "radio"
+        ? form.querySelector(`input[name="${field.name}"]:checked`)
+        : field.value.trim() !== "";
+      if (!filled) return false;
+    }
+    const scopes = form.querySelector("[data-scopes]");
+    if (scopes && shown(scopes)) {
+      const lines = scopes.querySelector("textarea");
+      if (lines ? lines.value.trim() === "" : !scopes.querySelector("[name=scopes]:checked")) return false;
+    }
+    const day = form.querySelector("[name=expires_on]");
+    return !(day && shown(day) && day.value === "");
+  };
+
+  const completions = [];
+  for (const form of document.querySelectorAll("form[data-complete]")) {
+    const submit = form.querySelector("button[type=submit]");
+    const update = () => {
+      submit.disabled = !isComplete(form);
+      const count = form.querySelector("[data-scope-count]");
+      if (count) count.textContent = `${form.querySelectorAll("[name=scopes]:checked").length} picked`;
+    };
+    form.addEventListener("input", update);
+    form.addEventListener("change", update);
+    update();
+    completions.push(update);
+  }
+
+  for (const form of document.querySelectorAll("form[data-ticked]")) {
+    const submit = form.querySelector("button[type=submit]");
+    const id = form.getAttribute("id"); // form.id would be the boxes of that name
+    const update = () => { submit.disabled = !document.querySelector(`input[form="${id}"]:checked`); };
+    document.addEventListener("change", update);
+    update();
+    completions.push(update);
+  }
+
+  // --- picking scopes, adding one's own address ---------------------------------------
+
+  const tools = document.querySelector("[data-scope-tools]");
+  if (tools) {
+    tools.hidden = false;
+    const list = tools.parentElement;
+    tools.querySelector("input").addEventListener("input", (event) => {
+      event.stopPropagation();
+      const words = event.target.value.toLowerCase().split(/\s+/).filter(Boolean);
+      for (const group of list.querySelectorAll(".scope-group")) {
+        let any = false;
+        for (const choice of group.querySelectorAll(".choice")) {
+          const text = choice.textContent.toLowerCase();
+          choice.hidden = !words.every((word) => text.includes(word));
+          any ||= !choice.hidden;
+        }
+        group.hidden = !any;
+      }
+    });
+    tools.querySelector("input").addEventListener("keydown", (event) => {
+      if (event.key === "Enter") event.preventDefault();
+    });
+    tools.querySelector("[data-read-only]").addEventListener("click", (event) => {
+      for (const box of list.querySelectorAll("[name=scopes]")) box.checked = "reads" in box.dataset;
+      event.target.dispatchEvent(new Event("change", { bubbles: true }));
+    });
+  }
+
+  for (const button of document.querySelectorAll("[data-add-own]")) {
+    button.hidden = false;
+    button.addEventListener("click", () => {
+      const field = button.closest(".field");
+      const lines = field.querySelector("textarea");
+      const own = field.querySelector("[data-own]").textContent;
+      const all = lines.value.split("\n").map((line) => line.trim()).filter(Boolean);
+      if (!all.includes(own)) all.push(own);
+      lines.value = all.join("\n");
+      lines.focus();
+    });
+  }
+
   // --- one sending per form ------------------------------------------------------
 
   document.addEventListener("submit", (event) => {
@@ -113,6 +198,7 @@
       delete form.dataset.sent;
       for (const button of form.querySelectorAll("button[type=submit]")) button.disabled = false;
     }
+    for (const update of completions) update();
   });
 
   // --- the account menu ----------------------------------------------------------

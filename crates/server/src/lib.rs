@@ -11,6 +11,7 @@ pub mod verify;
 mod api;
 mod body;
 mod console;
+mod legacy;
 mod metrics;
 mod oauth;
 mod request;

@@ -42,6 +42,10 @@ codes! {
     CredentialRequired = 401 "credential_required" "A credential is required",
     /// We do not know you.
     CredentialInvalid = 401 "credential_invalid" "The credential is not accepted",
+    /// One may know that it is there, and may not.
+    Forbidden = 403 "forbidden" "Your role may not do this",
+    /// The gate is closed, and can be asked for.
+    AccessNotGranted = 403 "access_not_granted" "The operator has not granted this yet",
     /// Sent by another site's page.
     CrossSite = 403 "cross_site" "The request came from another site",
     /// What one may not know exists, does not exist.
@@ -56,6 +60,12 @@ codes! {
     AccountSuspended = 409 "account_suspended" "The account is suspended",
     /// As many as there may be.
     LimitReached = 409 "limit_reached" "The limit is reached",
+    /// Nothing more can be done with it.
+    Ended = 409 "ended" "The credential has ended",
+    /// Too late, or leaked.
+    NotRestorable = 409 "not_restorable" "The credential cannot be restored",
+    /// Not something that this account's credentials have.
+    NotOfThisKind = 409 "not_of_this_kind" "Credentials of this account do not have that",
     /// The account would be left without one.
     LastOfRole = 409 "last_of_role" "The last one cannot go",
     /// Used or expired.
@@ -87,6 +97,8 @@ pub struct Problem {
     pub detail: String,
     /// The fields that are wrong.
     pub errors: Vec<FieldError>,
+    /// The scopes that were missing.
+    pub required_scopes: Vec<String>,
     /// Challenge of a 401.
     pub challenge: Option<&'static str>,
     /// What the log says and the answer does not.
@@ -114,6 +126,7 @@ impl Problem {
             title: code.title(),
             detail: detail.into(),
             errors: Vec::new(),
+            required_scopes: Vec::new(),
             challenge: None,
             internal: None,
         }
@@ -152,6 +165,15 @@ impl Problem {
     }
 }
 
+impl Problem {
+    /// A refusal by verification, naming what is missing.
+    #[must_use]
+    pub fn refused(refusal: Refusal, missing: Option<String>) -> Self {
+        let required_scopes = missing.unwrap_or_default().split_ascii_whitespace().map(str::to_owned).collect();
+        Self { required_scopes, ..Self::from(refusal) }
+    }
+}
+
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let mut response = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR).into_response();
@@ -177,6 +199,8 @@ impl From<Refused> for Problem {
     fn from(refused: Refused) -> Self {
         match refused {
             Refused::Hidden => Self::not_found(),
+            Refused::Forbidden => Self::new(Code::Forbidden, "Ask an administrator of the account."),
+            Refused::GateClosed => Self::new(Code::AccessNotGranted, "Ask the operator to grant it."),
         }
     }
 }
@@ -217,6 +241,7 @@ impl From<Refusal> for Problem {
             title: "The request is refused",
             detail: refusal.detail().to_owned(),
             errors: Vec::new(),
+            required_scopes: Vec::new(),
             challenge: None,
             internal: None,
         }

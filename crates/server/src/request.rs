@@ -95,6 +95,9 @@ pub(crate) fn problem_json(problem: &Problem, request_id: &str) -> serde_json::V
         "code": problem.code,
         "request_id": request_id,
     });
+    if !problem.required_scopes.is_empty() {
+        body["required_scopes"] = problem.required_scopes.clone().into();
+    }
     if !problem.errors.is_empty() {
         body["errors"] = problem.errors.iter().map(|error| json!({ "pointer": error.pointer, "code": error.code, "detail": error.detail })).collect();
     }

@@ -13,13 +13,14 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 use crate::{
     api,
     app::App,
-    console, oauth,
+    console, legacy, oauth,
     problem::{Code, Problem},
     request, verify,
 };
 
 /// Routes of the public listener that anyone may call: they prove who calls themselves, or tell no one anything.
-pub const PUBLIC: [&str; 5] = ["/auth/token", "/oauth2/token", "/.well-known/jwks.json", "/.well-known/oauth-authorization-server", "/openapi.json"];
+pub const PUBLIC: [&str; 6] =
+    ["/legacy", "/auth/token", "/oauth2/token", "/.well-known/jwks.json", "/.well-known/oauth-authorization-server", "/openapi.json"];
 
 fn operator_routes() -> OpenApiRouter<App> {
     OpenApiRouter::new()
@@ -29,8 +30,27 @@ fn operator_routes() -> OpenApiRouter<App> {
         .routes(routes!(api::members::save, api::members::remove))
         .routes(routes!(api::sign_in_links::create))
         .routes(routes!(api::credentials::create, api::credentials::list))
-        .routes(routes!(api::credentials::show, api::credentials::delete))
+        .routes(routes!(api::credentials::show, api::credentials::delete, api::credential_life::update))
+        .routes(routes!(api::credential_life::rotate))
+        .routes(routes!(api::credential_life::settle))
+        .routes(routes!(api::credential_life::pause))
+        .routes(routes!(api::credential_life::resume))
+        .routes(routes!(api::credential_life::revoke))
+        .routes(routes!(api::credential_life::restore))
+        .routes(routes!(api::credential_life::change_password))
+        .routes(routes!(api::refusals::list))
+        .routes(routes!(api::refusals::show))
+        .routes(routes!(api::catalogue::show, api::catalogue::import))
         .routes(routes!(api::events::list))
+}
+
+/// Routes that a customer's own API keys call.
+fn key_routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new()
+        .routes(routes!(api::keys::list, api::keys::create))
+        .routes(routes!(api::keys::show, api::keys::update, api::keys::delete))
+        .routes(routes!(api::keys::give_role, api::keys::take_role))
+        .routes(routes!(api::keys::history))
 }
 
 fn public_routes() -> OpenApiRouter<App> {
@@ -39,6 +59,7 @@ fn public_routes() -> OpenApiRouter<App> {
         .routes(routes!(oauth::oauth_token))
         .routes(routes!(oauth::jwks))
         .routes(routes!(oauth::authorization_server))
+        .routes(routes!(legacy::call))
 }
 
 fn gateway_routes() -> OpenApiRouter<App> {
@@ -47,7 +68,7 @@ fn gateway_routes() -> OpenApiRouter<App> {
 
 /// The public listener: console, management API, token endpoint.
 pub fn public(app: App) -> Router {
-    let (json, _) = operator_routes().merge(public_routes()).split_for_parts();
+    let (json, _) = operator_routes().merge(key_routes()).merge(public_routes()).split_for_parts();
     let json = json
         .route("/openapi.json", get(openapi_json))
         .method_not_allowed_fallback(method_not_allowed)
@@ -103,21 +124,20 @@ pub fn openapi() -> utoipa::openapi::OpenApi {
     struct Document;
 
     let (_, operator) = operator_routes().split_for_parts();
+    let (_, keys) = key_routes().split_for_parts();
     let (_, public) = public_routes().split_for_parts();
     let (_, gateway) = gateway_routes().split_for_parts();
     let mut document = Document::openapi();
-    document.merge(operator);
-    for item in document.paths.paths.values_mut() {
-        let operations = [&mut item.get, &mut item.put, &mut item.post, &mut item.delete, &mut item.patch];
-        for operation in operations.into_iter().flatten() {
-            operation.security = Some(vec![utoipa::openapi::security::SecurityRequirement::new::<_, [&str; 0], &str>("operator_key", [])]);
-        }
-    }
+    document.merge(secured(operator, "operator_key"));
+    document.merge(secured(keys, "api_key"));
     document.merge(public);
     document.merge(gateway);
     declare_path_parameters(&mut document);
     let operator_key = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).description(Some("An operator API key")).build();
-    document.components.get_or_insert_default().add_security_scheme("operator_key", SecurityScheme::Http(operator_key));
+    let api_key = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).description(Some("A customer's API key; X-API-Key too")).build();
+    let components = document.components.get_or_insert_default();
+    components.add_security_scheme("operator_key", SecurityScheme::Http(operator_key));
+    components.add_security_scheme("api_key", SecurityScheme::Http(api_key));
     document
 }
 
@@ -135,4 +155,15 @@ fn declare_path_parameters(document: &mut utoipa::openapi::OpenApi) {
             operation.parameters = (!all.is_empty()).then_some(all);
         }
     }
+}
+
+/// `part`, every operation of which asks for the scheme `name`.
+fn secured(mut part: utoipa::openapi::OpenApi, name: &str) -> utoipa::openapi::OpenApi {
+    for item in part.paths.paths.values_mut() {
+        let operations = [&mut item.get, &mut item.put, &mut item.post, &mut item.delete, &mut item.patch];
+        for operation in operations.into_iter().flatten() {
+            operation.security = Some(vec![utoipa::openapi::security::SecurityRequirement::new::<_, [&str; 0], &str>(name, [])]);
+        }
+    }
+    part
 }

@@ -97,7 +97,7 @@ impl Reader {
     /// # Errors
     /// When the database is not available.
     pub async fn search_accounts(&mut self, text: &str, page: &PageRequest) -> Result<Page<Account>, StoreError> {
-        let pattern = format!("%{}%", text.to_lowercase().replace('!', "!!").replace('%', "!%").replace('_', "!_"));
+        let pattern = crate::page::holds(text);
         let rows = self
             .query(
                 select!("WHERE (id = $1 OR external_id = $1 OR lower(name) LIKE $2 ESCAPE '!') AND id < $3 ORDER BY id DESC LIMIT $4"),
@@ -151,7 +151,26 @@ pub struct AccountChange {
     pub status: Option<Status>,
 }
 
+impl Reader {
+    /// Who asked the operator to open an account's gate, while nobody has answered.
+    ///
+    /// # Errors
+    /// When the database is not available.
+    pub async fn find_access_request(&mut self, id: AccountId) -> Result<Option<String>, StoreError> {
+        let rows = self.query("SELECT access_requested_by FROM account WHERE id = $1", &[id.to_string().into()]).await?;
+        rows.into_iter().next().map_or(Ok(None), |mut row| row.optional_text())
+    }
+}
+
 impl Tx {
+    /// Notes who asks the operator to open the gate; None: nobody any more.
+    ///
+    /// # Errors
+    /// When the database is not available.
+    pub async fn set_access_request(&mut self, id: AccountId, by: Option<&str>) -> Result<(), StoreError> {
+        self.execute("UPDATE account SET access_requested_by = $2 WHERE id = $1", &[id.to_string().into(), by.into()]).await.map(|_| ())
+    }
+
     /// The account with this id, kept from other writers until this transaction ends.
     ///
     /// # Errors

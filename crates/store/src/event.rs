@@ -63,7 +63,50 @@ pub(crate) async fn insert(tx: &mut Tx, event: &Event) -> Result<(), StoreError>
     .map(|_| ())
 }
 
+/// Which events are wanted; what is absent does not restrict.
+#[derive(Clone, Debug, Default)]
+pub struct Filter {
+    /// Of this account alone, instead of all that are seen.
+    pub account: Option<String>,
+    /// By this actor.
+    pub actor: Option<String>,
+    /// About this credential or whatever else was acted on.
+    pub target: Option<String>,
+    /// At or after.
+    pub from: Option<Timestamp>,
+    /// Before.
+    pub to: Option<Timestamp>,
+}
+
 impl Reader {
+    /// The events of an account and of all below it, newest first.
+    ///
+    /// # Errors
+    /// When the database is not available.
+    pub async fn list_events_below(&mut self, account: AccountId, filter: &Filter, page: &PageRequest) -> Result<Page<StoredEvent>, StoreError> {
+        let rows = self
+            .query(
+                "SELECT e.id, e.at, e.account_id, e.actor, e.action, e.target, e.detail, e.request_id, e.source FROM event e \
+                 WHERE (e.account_id = $1 OR e.account_id IN (SELECT id FROM account WHERE lineage LIKE $2)) AND e.id < $3 \
+                 AND (CAST($4 AS TEXT) IS NULL OR e.account_id = $4) AND (CAST($5 AS TEXT) IS NULL OR e.actor = $5) \
+                 AND (CAST($6 AS TEXT) IS NULL OR e.target = $6) AND (CAST($7 AS BIGINT) IS NULL OR e.at >= $7) \
+                 AND (CAST($8 AS BIGINT) IS NULL OR e.at < $8) ORDER BY e.id DESC LIMIT $9",
+                &[
+                    account.to_string().into(),
+                    format!("%{account}%").into(),
+                    page.before().into(),
+                    filter.account.as_deref().into(),
+                    filter.actor.as_deref().into(),
+                    filter.target.as_deref().into(),
+                    filter.from.into(),
+                    filter.to.into(),
+                    page.fetch().into(),
+                ],
+            )
+            .await?;
+        Ok(page.page(rows.into_iter().map(event).collect::<Result<_, _>>()?, |event: &StoredEvent| event.id.clone()))
+    }
+
     /// Whether the operator has ever signed in to the console.
     ///
     /// # Errors

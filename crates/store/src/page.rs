@@ -21,6 +21,11 @@ pub struct PageRequest {
 /// The largest UUID (RFC 9562, section 5.10), so that the first page needs no SQL of its own.
 const AFTER_ALL: &str = "ffffffff-ffff-ffff-ffff-ffffffffffff";
 
+/// A LIKE pattern, with `!` as its escape, for what holds `text` in lower case.
+pub(crate) fn holds(text: &str) -> String {
+    format!("%{}%", text.to_lowercase().replace('!', "!!").replace('%', "!%").replace('_', "!_"))
+}
+
 impl PageRequest {
     pub(crate) fn before(&self) -> String {
         self.after.clone().unwrap_or_else(|| AFTER_ALL.to_owned())

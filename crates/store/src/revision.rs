@@ -17,6 +17,8 @@ pub enum Changed {
     Account(String),
     /// The credential with this public part.
     Credential(String),
+    /// The catalogue of operations.
+    Catalogue,
 }
 
 impl Reader {
@@ -47,6 +49,7 @@ impl Reader {
             match (row.optional_text()?.as_deref(), row.optional_text()?) {
                 (Some("account"), Some(id)) => changed.push(Changed::Account(id)),
                 (Some("credential"), Some(public_id)) => changed.push(Changed::Credential(public_id)),
+                (Some("catalogue"), Some(_)) => changed.push(Changed::Catalogue),
                 (None, None) => {}
                 _ => return Err(crate::value::unexpected("a known kind of change")),
             }

@@ -41,3 +41,16 @@ fn administrators_create_and_delete_keys_and_nobody_else_sees_that_there_are_any
     });
     run_journey(&repository().join("tests/console/first-journey.mjs"), &[("WORLD", &world.to_string())]);
 }
+
+#[test]
+fn every_account_kind_has_its_own_flow() {
+    let server = Server::start(&[]);
+    let office = BackOffice::of(&server);
+    let world = json!({
+        "public": server.public(""),
+        "gateway": server.gateway(""),
+        "operatorKey": office.key,
+        "links": { "operator": server.sign_in_link() },
+    });
+    run_journey(&repository().join("tests/console/kinds.mjs"), &[("WORLD", &world.to_string())]);
+}

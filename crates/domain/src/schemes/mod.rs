@@ -44,31 +44,54 @@ pub struct Request<'a, F> {
 }
 
 /// What a request presents as its credential.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "it lives on the stack for one request; a box would allocate for each")]
 pub enum Presented<'a> {
     /// Nothing.
     Nothing,
     /// A bearer token that has the form of one of ours; its signature is not checked yet.
     Token(&'a str),
+    /// A whole API key, perhaps: its form is checked by the installation's own [`crate::token::Format`].
+    Key(&'a str),
+    /// A username and a password.
+    Pair(basic::Pair),
+    /// A signature over the request.
+    Signed(hmac::Parameters<'a>),
     /// Something that no credential of ours can look like.
     Junk,
     /// More than one credential.
     Several,
 }
 
+/// The fields that can carry a credential.
+const CARRIERS: [&str; 4] = ["authorization", "proxy-authorization", "x-api-key", "apikey"];
+
 /// Finds what `fields` present, without allocating.
 pub fn present<F: Fields>(fields: &F) -> Presented<'_> {
-    let (authorization, api_key) = match (fields.single("authorization"), fields.single("x-api-key")) {
-        (Err(Repeated), _) | (_, Err(Repeated)) => return Presented::Several,
-        (Ok(Some(_)), Ok(Some(_))) => return Presented::Several,
-        (Ok(authorization), Ok(api_key)) => (authorization, api_key),
-    };
-    match (authorization, api_key) {
-        (None, None) => Presented::Nothing,
-        (Some(value), _) => match bearer::parse(value) {
-            Some(token) if bearer::has_token_form(token) => Presented::Token(token),
-            _ => Presented::Junk,
-        },
-        (None, Some(_)) => Presented::Junk,
+    let mut found = None;
+    for name in CARRIERS {
+        match fields.single(name) {
+            Ok(None) => {}
+            Ok(Some(value)) if found.is_none() => found = Some((name, value)),
+            Ok(Some(_)) | Err(Repeated) => return Presented::Several,
+        }
     }
+    match found {
+        None => Presented::Nothing,
+        Some(("x-api-key" | "apikey", value)) => std::str::from_utf8(value).map_or(Presented::Junk, |key| Presented::Key(key.trim_ascii())),
+        Some((_, value)) => authorization(value),
+    }
+}
+
+fn authorization(value: &[u8]) -> Presented<'_> {
+    if let Some(token) = bearer::parse(value) {
+        return if bearer::has_token_form(token) { Presented::Token(token) } else { Presented::Key(token) };
+    }
+    if let Some(pair) = basic::parse(value) {
+        return Presented::Pair(pair);
+    }
+    if let Some(parameters) = hmac::parse(value) {
+        return Presented::Signed(parameters);
+    }
+    Presented::Junk
 }

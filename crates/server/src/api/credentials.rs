@@ -11,13 +11,14 @@ use claviger_domain::{
     secret::Plain,
     time::Timestamp,
 };
+use claviger_store::credential::Filter;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
 use super::{At, List, Operator, Paging, created};
 use crate::{
     app::{
-        credentials::{self, CredentialView},
+        credentials::{self, CredentialView, SecretShown},
         once::Once,
     },
     body::Json,
@@ -35,6 +36,8 @@ pub(crate) struct Create {
     email: Option<String>,
     /// A descriptive name.
     name: Option<String>,
+    /// More about it.
+    description: Option<String>,
     /// A chosen username.
     username: Option<String>,
     /// A chosen password.
@@ -49,6 +52,8 @@ pub(crate) struct Create {
     expires_at: Option<Timestamp>,
     /// Where it may be used from: addresses and CIDR ranges.
     allowed_networks: Option<Vec<String>>,
+    /// For hmac: whether the same signature is refused the second time.
+    refuse_replays: Option<bool>,
 }
 
 /// What a new credential may do.
@@ -62,6 +67,12 @@ pub(crate) struct AccessWish {
     scopes: Option<Vec<String>>,
 }
 
+impl AccessWish {
+    pub(crate) fn parts(self) -> (Level, Option<Vec<String>>) {
+        (self.level, self.scopes)
+    }
+}
+
 /// Creates a credential. The secret is in this answer and in no other.
 #[utoipa::path(
     post, operation_id = "create_credential", path = "/v1/accounts/{id}/credentials", tag = "credentials", request_body = Create, params(("Idempotency-Key" = Option<String>, Header)),
@@ -71,9 +82,9 @@ pub(crate) struct AccessWish {
 pub(crate) async fn create(operator: Operator, At(id): At<AccountId>, headers: HeaderMap, body: Json<Create>) -> Result<Response, Problem> {
     let grant = operator.app.permit::<ManageCredentials>(&operator.context, operator.actor(), id).await?;
     let once = Once::of(&operator.app, operator.actor(), &headers, &format!("credentials of {id}"), &body.bytes)?;
-    let Create { kind, email, name, username, password, roles, access, expires_at, allowed_networks } = body.value;
-    let access = access.map(|access| (access.level, access.scopes));
-    let wish = Wish { kind, email, name, username, password, roles, access, expires_at, allowed_networks };
+    let Create { kind, email, name, description, username, password, roles, access, expires_at, allowed_networks, refuse_replays } = body.value;
+    let access = access.map(AccessWish::parts);
+    let wish = Wish { kind, email, name, description, username, password, roles, access, expires_at, allowed_networks, refuse_replays };
     let make = credentials::create(&operator.app, &operator.context, &grant, wish, once.as_ref());
     created(&operator.app, once.as_ref(), make).await
 }
@@ -85,8 +96,8 @@ pub(crate) async fn create(operator: Operator, At(id): At<AccountId>, headers: H
 )]
 pub(crate) async fn list(operator: Operator, At(id): At<AccountId>, paging: Paging) -> Result<axum::Json<List<CredentialView>>, Problem> {
     let grant = operator.app.permit::<ManageCredentials>(&operator.context, operator.actor(), id).await?;
-    let page = credentials::list(&operator.app, &grant, &paging.request()).await?;
-    Ok(super::list(page, |credential| CredentialView::from(credential)))
+    let page = credentials::list(&operator.app, &grant, &Filter::default(), &paging.request()).await?;
+    Ok(super::list(page, |listed| CredentialView::from(listed)))
 }
 
 /// Shows a credential, without its secret.
@@ -96,8 +107,9 @@ pub(crate) async fn list(operator: Operator, At(id): At<AccountId>, paging: Pagi
 )]
 pub(crate) async fn show(operator: Operator, At((id, credential)): At<(AccountId, CredentialId)>) -> Result<axum::Json<CredentialView>, Problem> {
     let grant = operator.app.permit::<ManageCredentials>(&operator.context, operator.actor(), id).await?;
-    let credential = credentials::find(&operator.app, &grant, credential).await?;
-    Ok(axum::Json(CredentialView::from(&credential)))
+    let (listed, secrets) = credentials::find(&operator.app, &grant, credential).await?;
+    let secrets = Some(secrets.iter().map(SecretShown::from).collect());
+    Ok(axum::Json(CredentialView { secrets, ..CredentialView::from(&listed) }))
 }
 
 /// Deletes a credential. When it returns, no request with it is accepted, tokens already issued included.
@@ -107,6 +119,6 @@ pub(crate) async fn show(operator: Operator, At((id, credential)): At<(AccountId
 )]
 pub(crate) async fn delete(operator: Operator, At((id, credential)): At<(AccountId, CredentialId)>) -> Result<StatusCode, Problem> {
     let grant = operator.app.permit::<ManageCredentials>(&operator.context, operator.actor(), id).await?;
-    credentials::delete(&operator.app, &operator.context, &grant, credential).await?;
+    credentials::end(&operator.app, &operator.context, &grant, credential, None).await?;
     Ok(StatusCode::NO_CONTENT)
 }

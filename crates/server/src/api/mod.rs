@@ -17,9 +17,13 @@ use crate::{
 };
 
 pub(crate) mod accounts;
+pub(crate) mod catalogue;
+pub(crate) mod credential_life;
 pub(crate) mod credentials;
 pub(crate) mod events;
+pub(crate) mod keys;
 pub(crate) mod members;
+pub(crate) mod refusals;
 pub(crate) mod sign_in_links;
 
 /// The caller of a route that only the operator may call: proven by an operator API key.

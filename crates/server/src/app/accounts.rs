@@ -142,6 +142,10 @@ pub(crate) async fn update(
         return Err(Invalid::new("api_access", "no_gate", "Accounts of this kind have no gate.").into());
     }
     tx.update_account(id, &change).await?;
+    if change.api_access == Some(true) {
+        // whoever asked for it has their answer
+        tx.set_access_request(id, None).await?;
+    }
     let mut detail = serde_json::Map::new();
     if let Some(name) = &change.name {
         detail.insert("name".into(), json!({ "from": account.name, "to": name }));

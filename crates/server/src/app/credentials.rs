@@ -1,15 +1,23 @@
-//! Credentials: making, showing and ending them.
+//! Credentials: making, showing, changing, replacing the secrets of, and ending them.
+use std::time::Duration;
+
 use claviger_domain::{
     access::{Access, Scope},
-    credential::{CannotIssue, Credential, Kind, State, Wish, may_issue},
+    account::Account,
+    credential::{CannotIssue, Credential, Edit, End, Kind, Reason, SecretView, State, Wish, may_issue},
     event::Action,
     id::{CredentialId, SecretId},
-    policy::{Grant, ManageCredentials},
+    invalid::Invalid,
+    kind::{self, Ending, Part},
+    policy::{Actor, Grant, ManageCredentials},
+    schemes::legacy::rule,
     secret::Plain,
+    time::Timestamp,
     token::{self, Purpose},
 };
 use claviger_store::{
-    credential::StoredSecret,
+    StoreError, Tx,
+    credential::{Filter, LastUse, Listed, Material, StoredSecret},
     page::{Page, PageRequest},
 };
 use serde::{Serialize, Serializer};
@@ -17,9 +25,18 @@ use serde_json::json;
 use utoipa::ToSchema;
 
 use super::{App, accounts, once::Once};
-use crate::{problem::Problem, request::Context};
+use crate::{
+    problem::{Code, Problem},
+    request::Context,
+    verify::{hash_password, seal_context},
+};
 
-/// How a credential is shown. Only the answer to its creation has a secret.
+/// How long an ended credential can be brought back.
+const RESTORABLE: Duration = Duration::from_secs(30 * 24 * 60 * 60);
+/// The longest that two secrets of a credential live side by side.
+pub(crate) const LONGEST_OVERLAP: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+
+/// How a credential is shown. Only the answer to its creation, or to the replacing of its secret, has one.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct CredentialView {
     /// UUID.
@@ -27,7 +44,8 @@ pub struct CredentialView {
     /// The account's UUID.
     pub account_id: String,
     /// The kind.
-    pub kind: &'static str,
+    #[schema(value_type = String)]
+    pub kind: Kind,
     /// Client id, key id or username.
     pub public_id: String,
     /// The secret, this once; absent in every later answer.
@@ -36,6 +54,8 @@ pub struct CredentialView {
     pub secret: Option<Plain>,
     /// Whose or what it is.
     pub label: String,
+    /// More about it.
+    pub description: Option<String>,
     /// What it may do.
     pub access: AccessView,
     /// Where it stands in its life.
@@ -45,8 +65,65 @@ pub struct CredentialView {
     pub expires_at: Option<String>,
     /// CIDR ranges it may be used from; null: any.
     pub allowed_networks: Option<Vec<String>>,
+    /// Whether the same signature is refused the second time.
+    pub refuse_replays: bool,
     /// RFC 3339, UTC.
     pub created_at: String,
+    /// How it ended; null while it has not.
+    pub ended: Option<EndView>,
+    /// Its last accepted use, about a minute old at most; null: never.
+    pub last_used: Option<UseView>,
+    /// Its secrets; only in the answer that shows one credential.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub secrets: Option<Vec<SecretShown>>,
+}
+
+/// How a credential ended.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct EndView {
+    at: String,
+    by: String,
+    #[schema(value_type = Option<String>)]
+    reason: Option<Reason>,
+}
+
+/// The last use of a credential.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct UseView {
+    at: String,
+    source: Option<String>,
+    user_agent: Option<String>,
+    route: Option<String>,
+}
+
+/// What may be seen of a secret.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct SecretShown {
+    id: String,
+    /// Its last characters.
+    hint: String,
+    created_at: String,
+    /// When it stops being accepted, while another takes its place.
+    expires_at: Option<String>,
+}
+
+impl From<&SecretView> for SecretShown {
+    fn from(secret: &SecretView) -> Self {
+        let expires_at = secret.expires_at.map(|at| at.to_string());
+        Self { id: secret.id.to_string(), hint: secret.hint.clone(), created_at: secret.created_at.to_string(), expires_at }
+    }
+}
+
+impl From<&LastUse> for UseView {
+    fn from(used: &LastUse) -> Self {
+        Self { at: used.at.to_string(), source: used.source.clone(), user_agent: used.user_agent.clone(), route: used.route.clone() }
+    }
+}
+
+impl From<&Listed> for CredentialView {
+    fn from(listed: &Listed) -> Self {
+        Self { last_used: listed.used.as_ref().map(UseView::from), ..Self::from(&listed.credential) }
+    }
 }
 
 /// What a credential may do.
@@ -87,20 +164,62 @@ fn expose<S: Serializer>(secret: &Option<Plain>, serializer: S) -> Result<S::Ok,
 impl From<&Credential> for CredentialView {
     fn from(credential: &Credential) -> Self {
         let networks = &credential.allowed_networks;
+        let end = |end: &End| EndView { at: end.at.to_string(), by: end.by.clone(), reason: end.reason };
         Self {
             id: credential.id.to_string(),
             account_id: credential.account_id.to_string(),
-            kind: credential.kind.as_str(),
+            kind: credential.kind,
             public_id: credential.public_id.clone(),
             secret: None,
             label: credential.label.clone(),
+            description: credential.description.clone(),
             access: AccessView::from(&credential.access),
             state: credential.state,
             expires_at: credential.expires_at.map(|at| at.to_string()),
             allowed_networks: (!networks.is_empty()).then(|| networks.iter().map(ToString::to_string).collect()),
+            refuse_replays: credential.refuse_replays,
             created_at: credential.created_at.to_string(),
+            ended: credential.end.as_ref().map(end),
+            last_used: None,
+            secrets: None,
         }
     }
+}
+
+/// A new secret: what is shown of it once, and what is stored.
+async fn new_secret(app: &App, kind: Kind, public_id: &str, chosen: Option<Plain>) -> Result<(Option<Plain>, StoredSecret), Problem> {
+    let now = app.clock.now();
+    let id = SecretId::new(now, &*app.chance);
+    let digest = |secret: &Plain| Material::Digest(app.keys.pepper.digest(secret.expose().as_bytes()));
+    let (shown, material) = match kind {
+        Kind::Client | Kind::Basic => {
+            let secret = app.format.secret(&*app.chance);
+            let material = digest(&secret);
+            (Some(secret), material)
+        }
+        Kind::ApiKey => {
+            let key = app.format.key(public_id, &*app.chance);
+            let material = digest(&key);
+            (Some(key), material)
+        }
+        Kind::Hmac => {
+            let secret = app.format.secret(&*app.chance);
+            let sealed = app.keys.seal(&seal_context(id), secret.expose().as_bytes().to_vec());
+            (Some(secret), Material::Sealed(sealed.ok_or_else(|| Problem::internal("a secret could not be sealed"))?))
+        }
+        Kind::Legacy => {
+            let password = chosen.ok_or_else(|| Problem::internal("a legacy credential without a password"))?;
+            let chance = app.chance.clone();
+            let phc = tokio::task::spawn_blocking(move || hash_password(&password, &*chance)).await.ok().flatten();
+            (None, Material::Password(phc.ok_or_else(|| Problem::internal("a password could not be hashed"))?))
+        }
+    };
+    let hint = shown.as_ref().map_or_else(String::new, |secret| token::hint(secret.expose()));
+    Ok((shown, StoredSecret { view: SecretView { id, hint, created_at: now, expires_at: None }, material }))
+}
+
+fn kind_of<'a>(app: &'a App, account: &Account) -> Result<&'a kind::Kind, Problem> {
+    app.kinds.find(&account.kind).ok_or_else(Problem::not_found)
 }
 
 /// Makes a credential. Its secret is in the answer, and never anywhere again.
@@ -111,74 +230,357 @@ pub(crate) async fn create(
     wish: Wish,
     once: Option<&Once>,
 ) -> Result<CredentialView, Problem> {
-    let kind = app.kinds.find(&grant.account().kind).ok_or_else(Problem::not_found)?;
-    let specification = wish.check(&kind.credentials)?;
+    let kind = kind_of(app, grant.account())?;
+    let now = app.clock.now();
+    let specification = wish.check(&kind.credentials, now)?;
+    let (public_id, chosen) = match (specification.kind, specification.chosen) {
+        (_, Some((username, password))) => (username, Some(password)),
+        (Kind::Client, None) => (app.format.public_id(Purpose::Client, &*app.chance), None),
+        (Kind::Basic, None) => (app.format.public_id(Purpose::Basic, &*app.chance), None),
+        (Kind::Hmac, None) => (app.format.public_id(Purpose::Hmac, &*app.chance), None),
+        (Kind::ApiKey | Kind::Legacy, None) => (app.format.public_id(Purpose::ApiKey, &*app.chance), None),
+    };
     if accounts::is_any_above_suspended(app, grant.account()).await? {
         return Err(CannotIssue::Suspended.into());
     }
+    // before the transaction: Argon2id takes its time, and nobody else should wait for it
+    let (secret, stored) = new_secret(app, specification.kind, &public_id, chosen).await?;
     let mut tx = app.store.begin().await?;
     let account = tx.find_account_for_update(grant.account().id).await?.ok_or_else(Problem::not_found)?;
     may_issue(&account, kind, tx.count_credentials(account.id).await?)?;
-    let now = app.clock.now();
-    let (public_id, secret) = match specification.kind {
-        Kind::Client => (app.format.public_id(Purpose::Client, &*app.chance), app.format.secret(&*app.chance)),
-    };
     let credential = Credential {
         id: CredentialId::new(now, &*app.chance),
         account_id: account.id,
         kind: specification.kind,
         public_id,
         label: specification.label,
+        description: specification.description,
         access: specification.access,
         state: State::Active,
-        expires_at: None,
-        allowed_networks: Vec::new(),
+        expires_at: specification.expires_at,
+        allowed_networks: specification.allowed_networks,
+        refuse_replays: specification.refuse_replays,
         created_at: now,
+        end: None,
     };
-    let stored = StoredSecret {
-        id: SecretId::new(now, &*app.chance),
-        digest: app.keys.pepper.digest(secret.expose().as_bytes()),
-        hint: token::hint(secret.expose()),
-        expires_at: None,
-    };
-    tx.insert_credential(&credential, &stored, &grant.actor().as_text()).await?;
-    let view = CredentialView { secret: Some(secret), ..CredentialView::from(&credential) };
+    tx.insert_credential(&credential, &stored, &grant.actor().as_text()).await.map_err(|error| match error {
+        StoreError::Duplicate => Invalid::new("username", "username_taken", "This username is taken. Choose another.").into(),
+        other => Problem::from(other),
+    })?;
+    let view = CredentialView { secret, ..CredentialView::from(&credential) };
     if let Some(once) = once {
         once.remember(app, &mut tx, &view).await?;
     }
     let detail = json!({ "kind": credential.kind, "label": credential.label, "access": credential.access.words() });
-    let event = app.event(context, grant.actor(), Action::CredentialCreated, Some(account.id), &credential.public_id, detail);
-    let recorded = tx.record(&event).await?;
-    app.commit(tx, recorded).await?;
+    record(app, context, grant, tx, Action::CredentialCreated, &credential, detail).await?;
     Ok(view)
 }
 
 /// The credentials that are listed, newest first.
-pub(crate) async fn list(app: &App, grant: &Grant<ManageCredentials>, page: &PageRequest) -> Result<Page<Credential>, Problem> {
-    Ok(app.store.reader().await?.list_credentials(grant.account().id, page).await?)
+pub(crate) async fn list(app: &App, grant: &Grant<ManageCredentials>, filter: &Filter, page: &PageRequest) -> Result<Page<Listed>, Problem> {
+    Ok(app.store.reader().await?.list_credentials(grant.account().id, filter, page).await?)
 }
 
-/// A listed credential.
-pub(crate) async fn find(app: &App, grant: &Grant<ManageCredentials>, id: CredentialId) -> Result<Credential, Problem> {
-    app.store.reader().await?.find_credential(grant.account().id, id).await?.ok_or_else(Problem::not_found)
+/// A listed credential, with what may be seen of its secrets.
+pub(crate) async fn find(app: &App, grant: &Grant<ManageCredentials>, id: CredentialId) -> Result<(Listed, Vec<SecretView>), Problem> {
+    let mut reader = app.store.reader().await?;
+    let listed = reader.find_credential(grant.account().id, id).await?.ok_or_else(Problem::not_found)?;
+    let secrets = reader.list_secrets(id).await?;
+    Ok((listed, secrets))
 }
 
-/// Ends a credential. When this returns, no request of it is accepted. Ending an ended one is done again in full: the caller of the
-/// first time may never have heard the answer.
-pub(crate) async fn delete(app: &App, context: &Context, grant: &Grant<ManageCredentials>, id: CredentialId) -> Result<Credential, Problem> {
+/// The listed credential whose whole key, or whose secret or public part, is `pasted`. Matched by its digest; written nowhere.
+pub(crate) async fn find_pasted(app: &App, grant: &Grant<ManageCredentials>, pasted: &Plain) -> Result<Option<Listed>, Problem> {
+    let text = pasted.expose().trim();
+    if text.is_empty() {
+        return Ok(None);
+    }
+    let digest = app.keys.pepper.digest(text.as_bytes());
+    let mut reader = app.store.reader().await?;
+    if let Some(found) = reader.find_credential_by_digest(grant.account().id, &digest).await? {
+        return Ok(Some(found));
+    }
+    let (loaded, _) = reader.load_credential(text).await?;
+    match loaded {
+        Some(loaded) if loaded.credential.account_id == grant.account().id => {
+            Ok(reader.find_credential(grant.account().id, loaded.credential.id).await?)
+        }
+        _ => Ok(None),
+    }
+}
+
+/// A credential about to be changed, its account kept from other writers.
+async fn for_update(app: &App, grant: &Grant<ManageCredentials>, id: CredentialId) -> Result<(Tx, Credential), Problem> {
     let mut tx = app.store.begin().await?;
     tx.lock_account(grant.account().id).await?;
     let credential = tx.find_credential_ever(grant.account().id, id).await?.ok_or_else(Problem::not_found)?;
-    if credential.state == State::Deleted {
-        drop(tx);
-        app.index.catch_up().await?;
-        return Ok(credential);
-    }
-    let actor = grant.actor().as_text();
-    tx.end_credential(id, State::Deleted, app.clock.now(), &actor).await?;
-    let detail = json!({ "kind": credential.kind, "label": credential.label });
-    let event = app.event(context, grant.actor(), Action::CredentialDeleted, Some(grant.account().id), &credential.public_id, detail);
+    Ok((tx, credential))
+}
+
+fn assure_alive(credential: &Credential) -> Result<(), Problem> {
+    if credential.state.is_ended() { Err(Problem::new(Code::Ended, "This credential has ended. Create a new one.")) } else { Ok(()) }
+}
+
+fn assure(has: bool) -> Result<(), Problem> {
+    if has { Ok(()) } else { Err(Problem::new(Code::NotOfThisKind, "Credentials of this account do not have that.")) }
+}
+
+async fn record(
+    app: &App,
+    context: &Context,
+    grant: &Grant<ManageCredentials>,
+    mut tx: Tx,
+    action: Action,
+    credential: &Credential,
+    detail: serde_json::Value,
+) -> Result<(), Problem> {
+    let event = app.event(context, grant.actor(), action, Some(grant.account().id), &credential.public_id, detail);
     let recorded = tx.record(&event).await?;
-    app.commit(tx, recorded).await?;
-    Ok(credential)
+    Ok(app.commit(tx, recorded).await?)
+}
+
+/// Changes what may be changed. What is taken away is refused from the next request on.
+pub(crate) async fn edit(
+    app: &App,
+    context: &Context,
+    grant: &Grant<ManageCredentials>,
+    id: CredentialId,
+    edit: Edit,
+) -> Result<CredentialView, Problem> {
+    let rules = &kind_of(app, grant.account())?.credentials;
+    let (mut tx, before) = for_update(app, grant, id).await?;
+    assure_alive(&before)?;
+    let after = edit.apply(&before, rules, app.clock.now())?;
+    tx.update_credential(&after).await?;
+    let detail = json!({
+        "label": { "from": before.label, "to": after.label },
+        "access": { "from": before.access.words(), "to": after.access.words() },
+        "expires_at": { "from": before.expires_at, "to": after.expires_at },
+    });
+    record(app, context, grant, tx, Action::CredentialUpdated, &after, detail).await?;
+    Ok(CredentialView::from(&after))
+}
+
+/// Gives a role to a key, or takes it: it counts on the next request.
+pub(crate) async fn set_role(
+    app: &App,
+    context: &Context,
+    grant: &Grant<ManageCredentials>,
+    id: CredentialId,
+    role: &str,
+    held: bool,
+) -> Result<CredentialView, Problem> {
+    let rules = &kind_of(app, grant.account())?.credentials;
+    assure(rules.find_role(role).is_some())?;
+    let (mut tx, mut credential) = for_update(app, grant, id).await?;
+    assure_alive(&credential)?;
+    let Access::Roles(roles) = &mut credential.access else { return Err(Problem::not_found()) };
+    if held {
+        roles.insert(role.to_owned());
+    } else {
+        roles.remove(role);
+    }
+    tx.update_credential(&credential).await?;
+    let detail = json!({ "role": role, "held": held });
+    record(app, context, grant, tx, Action::CredentialUpdated, &credential, detail).await?;
+    Ok(CredentialView::from(&credential))
+}
+
+/// Replaces the secret. The old one ends at once, or lives on for `overlap`, at most seven days. The new one is in the answer only.
+pub(crate) async fn rotate(
+    app: &App,
+    context: &Context,
+    grant: &Grant<ManageCredentials>,
+    id: CredentialId,
+    overlap: Duration,
+    once: Option<&Once>,
+) -> Result<CredentialView, Problem> {
+    assure(kind_of(app, grant.account())?.credentials.rotate)?;
+    if overlap > LONGEST_OVERLAP {
+        return Err(Invalid::new("overlap_seconds", "overlap_too_long", "Two secrets live side by side for seven days at most.").into());
+    }
+    let (mut tx, credential) = for_update(app, grant, id).await?;
+    assure_alive(&credential)?;
+    assure(credential.kind != Kind::Legacy)?;
+    let now = app.clock.now();
+    for secret in tx.list_secrets(id).await? {
+        // a third secret would be one too many to keep apart: only the newest one overlaps
+        if overlap.is_zero() || secret.view.expires_at.is_some() {
+            tx.delete_secret(secret.view.id).await?;
+        } else {
+            tx.set_secret_expiry(secret.view.id, Some(now + overlap)).await?;
+        }
+    }
+    let (shown, stored) = new_secret(app, credential.kind, &credential.public_id, None).await?;
+    tx.insert_secret(id, &stored).await?;
+    let view = CredentialView { secret: shown, ..CredentialView::from(&credential) };
+    if let Some(once) = once {
+        once.remember(app, &mut tx, &view).await?;
+    }
+    let detail = json!({ "overlap_seconds": overlap.as_secs() });
+    record(app, context, grant, tx, Action::CredentialRotated, &credential, detail).await?;
+    Ok(view)
+}
+
+/// Ends an overlap before its time: the new secret stays, or (`keep_old`) the old one.
+pub(crate) async fn settle(app: &App, context: &Context, grant: &Grant<ManageCredentials>, id: CredentialId, keep_old: bool) -> Result<(), Problem> {
+    let (mut tx, credential) = for_update(app, grant, id).await?;
+    assure_alive(&credential)?;
+    let (now, secrets) = (app.clock.now(), tx.list_secrets(id).await?);
+    let is_old = |secret: &StoredSecret| secret.view.expires_at.is_some();
+    if keep_old && !secrets.iter().any(|secret| secret.view.expires_at.is_some_and(|end| now < end)) {
+        return Err(Problem::new(Code::Conflict, "The old secret has ended already. Replace the secret again instead."));
+    }
+    for secret in &secrets {
+        match (keep_old, is_old(secret)) {
+            (true, true) => tx.set_secret_expiry(secret.view.id, None).await?,
+            (true, false) | (false, true) => tx.delete_secret(secret.view.id).await?,
+            (false, false) => {}
+        }
+    }
+    let detail = json!({ "kept": if keep_old { "old" } else { "new" } });
+    record(app, context, grant, tx, Action::CredentialRotated, &credential, detail).await
+}
+
+/// Pauses a credential, or resumes it.
+pub(crate) async fn pause(
+    app: &App,
+    context: &Context,
+    grant: &Grant<ManageCredentials>,
+    id: CredentialId,
+    paused: bool,
+) -> Result<CredentialView, Problem> {
+    assure(kind_of(app, grant.account())?.credentials.pause)?;
+    let (mut tx, mut credential) = for_update(app, grant, id).await?;
+    assure_alive(&credential)?;
+    credential.state = if paused { State::Paused } else { State::Active };
+    tx.update_credential(&credential).await?;
+    let action = if paused { Action::CredentialPaused } else { Action::CredentialResumed };
+    record(app, context, grant, tx, action, &credential, json!({})).await?;
+    Ok(CredentialView::from(&credential))
+}
+
+/// Ends a credential, as its account's kind ends them. When this returns, no request of it is accepted. Ending an ended one is done again in
+/// full: the caller of the first time may never have heard the answer.
+pub(crate) async fn end(
+    app: &App,
+    context: &Context,
+    grant: &Grant<ManageCredentials>,
+    id: CredentialId,
+    reason: Option<Reason>,
+) -> Result<Credential, Problem> {
+    let mut ended = end_all(app, context, grant, &[id], reason).await?;
+    ended.pop().ok_or_else(Problem::not_found)
+}
+
+/// Ends several credentials: all of them, or none with the reason.
+pub(crate) async fn end_all(
+    app: &App,
+    context: &Context,
+    grant: &Grant<ManageCredentials>,
+    ids: &[CredentialId],
+    reason: Option<Reason>,
+) -> Result<Vec<Credential>, Problem> {
+    let rules = &kind_of(app, grant.account())?.credentials;
+    let (now, by) = (app.clock.now(), grant.actor().as_text());
+    let mut tx = app.store.begin().await?;
+    tx.lock_account(grant.account().id).await?;
+    let (mut ended, mut recorded) = (Vec::with_capacity(ids.len()), None);
+    for id in ids {
+        let mut credential = tx.find_credential_ever(grant.account().id, *id).await?.ok_or_else(Problem::not_found)?;
+        let leaked = reason == Some(Reason::Leaked);
+        // that it leaked can be said later too, and forbids to bring it back
+        let says_more = credential.state == State::Revoked && leaked && credential.end.as_ref().is_some_and(|end| end.reason != reason);
+        if credential.state.is_ended() && !says_more {
+            ended.push(credential);
+            continue;
+        }
+        credential.state = match rules.ending {
+            Ending::Delete => State::Deleted,
+            Ending::Revoke => State::Revoked,
+        };
+        credential.end = Some(End { at: now, by: by.clone(), reason });
+        if let Access::Roles(roles) = &mut credential.access {
+            roles.clear();
+        }
+        tx.update_credential(&credential).await?;
+        if !rules.restore || leaked {
+            tx.delete_secrets(*id).await?;
+        }
+        let action = match rules.ending {
+            Ending::Delete => Action::CredentialDeleted,
+            Ending::Revoke => Action::CredentialRevoked,
+        };
+        let detail = json!({ "kind": credential.kind, "label": credential.label, "reason": reason });
+        let event = app.event(context, grant.actor(), action, Some(grant.account().id), &credential.public_id, detail);
+        recorded = Some(tx.record(&event).await?);
+        ended.push(credential);
+    }
+    match recorded {
+        Some(recorded) => app.commit(tx, recorded).await?,
+        None => {
+            drop(tx);
+            app.index.catch_up().await?;
+        }
+    }
+    Ok(ended)
+}
+
+/// Brings a revoked credential back within 30 days, unless it leaked.
+pub(crate) async fn restore(app: &App, context: &Context, grant: &Grant<ManageCredentials>, id: CredentialId) -> Result<CredentialView, Problem> {
+    let kind = kind_of(app, grant.account())?;
+    assure(kind.credentials.restore)?;
+    let (mut tx, mut credential) = for_update(app, grant, id).await?;
+    let account = tx.find_account_for_update(grant.account().id).await?.ok_or_else(Problem::not_found)?;
+    may_issue(&account, kind, tx.count_credentials(account.id).await?)?;
+    let now = app.clock.now();
+    match &credential.end {
+        Some(end) if credential.state == State::Revoked && end.reason != Some(Reason::Leaked) && now.since(end.at) < RESTORABLE => {}
+        _ => return Err(Problem::new(Code::NotRestorable, "Only what was revoked within 30 days, and did not leak, can be restored.")),
+    }
+    credential.state = State::Active;
+    credential.end = None;
+    tx.update_credential(&credential).await?;
+    record(app, context, grant, tx, Action::CredentialRestored, &credential, json!({})).await?;
+    Ok(CredentialView::from(&credential))
+}
+
+/// Whether a credential could be brought back at `now`.
+pub(crate) fn is_restorable(credential: &Credential, rules: &kind::Rules, now: Timestamp) -> bool {
+    let recent = |end: &End| end.reason != Some(Reason::Leaked) && now.since(end.at) < RESTORABLE;
+    rules.restore && credential.state == State::Revoked && credential.end.as_ref().is_some_and(recent)
+}
+
+/// Changes a chosen password. The old one is refused from the next request on.
+pub(crate) async fn change_password(
+    app: &App,
+    context: &Context,
+    grant: &Grant<ManageCredentials>,
+    id: CredentialId,
+    password: Plain,
+) -> Result<(), Problem> {
+    assure(kind_of(app, grant.account())?.credentials.edit.contains(&Part::Password))?;
+    rule::check_password(password.expose())?;
+    let (_, stored) = new_secret(app, Kind::Legacy, "", Some(password)).await?;
+    let (mut tx, credential) = for_update(app, grant, id).await?;
+    assure_alive(&credential)?;
+    assure(credential.kind == Kind::Legacy)?;
+    tx.delete_secrets(id).await?;
+    tx.insert_secret(id, &stored).await?;
+    record(app, context, grant, tx, Action::CredentialPasswordChanged, &credential, json!({})).await
+}
+
+/// Changes the password of a legacy login that has just proven the old one.
+pub(crate) async fn change_own_password(app: &App, context: &Context, proven: &Credential, password: Plain) -> Result<(), Problem> {
+    let (_, stored) = new_secret(app, Kind::Legacy, "", Some(password)).await?;
+    let mut tx = app.store.begin().await?;
+    tx.lock_account(proven.account_id).await?;
+    let credential = tx.find_credential_ever(proven.account_id, proven.id).await?.ok_or_else(Problem::not_found)?;
+    assure_alive(&credential)?;
+    tx.delete_secrets(credential.id).await?;
+    tx.insert_secret(credential.id, &stored).await?;
+    let actor = Actor::Key { account: credential.account_id, kind: String::new(), public_id: credential.public_id.clone(), manages_keys: false };
+    let event = app.event(context, &actor, Action::CredentialPasswordChanged, Some(credential.account_id), &credential.public_id, json!({}));
+    let recorded = tx.record(&event).await?;
+    Ok(app.commit(tx, recorded).await?)
 }

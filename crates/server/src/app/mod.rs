@@ -6,6 +6,7 @@ use claviger_domain::{
     chance::Chance,
     event::{Action, Event},
     id::{AccountId, EventId},
+    keyed::Keyed,
     kind::Kinds,
     policy::{self, Actor, Grant, Permission},
     secret::Digest,
@@ -13,9 +14,19 @@ use claviger_domain::{
 };
 use claviger_store::{Recorded, Store, StoreError, Tx};
 
-use crate::{clock::Clock, config::Settings, keyring::KeyRing, metrics::Metrics, problem::Problem, request::Context, tokens::Tokens, verify::Index};
+use crate::{
+    clock::Clock,
+    config::Settings,
+    keyring::KeyRing,
+    metrics::Metrics,
+    problem::Problem,
+    request::Context,
+    tokens::Tokens,
+    verify::{Index, Passwords, Refusals, Replays, Uses},
+};
 
 pub mod accounts;
+pub mod catalogue;
 pub mod credentials;
 pub mod members;
 pub mod once;
@@ -40,7 +51,7 @@ pub struct Inner {
     /// The randomness.
     pub chance: Arc<dyn Chance + 'static>,
     /// The keys.
-    pub keys: KeyRing,
+    pub keys: Arc<KeyRing>,
     /// How generated credentials are written.
     pub format: Format,
     /// Access tokens.
@@ -48,6 +59,12 @@ pub struct Inner {
     /// What verification knows.
     pub index: Index,
     pub(crate) metrics: Metrics,
+    pub(crate) passwords: Passwords,
+    pub(crate) refusals: Refusals,
+    pub(crate) replays: Replays,
+    pub(crate) uses: Uses,
+    /// Hashes passwords that were right before; a key of this process alone.
+    pub(crate) fast: Keyed,
     /// The digest of a secret nobody has: what a secret is compared with when there is nothing to compare it with.
     pub(crate) dummy_digest: Digest,
 }
@@ -94,10 +111,30 @@ impl App {
         bind(&store, &keys, &clock).await?;
         let format = Format::new(settings.prefix.as_deref().unwrap_or("clv"), keys.tag.clone())?;
         let tokens = Tokens::new(&keys, issuer, &*chance).ok_or(OpenError::SigningKey)?;
-        let index = Index::open(store.clone()).await?;
+        let keys = Arc::new(keys);
+        let index = Index::open(store.clone(), keys.clone()).await?;
+        let passwords = Passwords::new(&*chance).ok_or(OpenError::SigningKey)?;
         let dummy_digest = keys.pepper.digest(format.secret(&*chance).expose().as_bytes());
         let metrics = Metrics::new();
-        Ok(Self(Arc::new(Inner { settings, store, kinds, clock, chance, keys, format, tokens, index, metrics, dummy_digest })))
+        let fast = fast(&*chance);
+        Ok(Self(Arc::new(Inner {
+            settings,
+            store,
+            kinds,
+            chance,
+            keys,
+            format,
+            tokens,
+            index,
+            metrics,
+            passwords,
+            refusals: Refusals::default(),
+            replays: Replays::new(clock.now()),
+            uses: Uses::default(),
+            fast,
+            dummy_digest,
+            clock,
+        })))
     }
 
     /// How the public listener is reached, without a trailing slash.
@@ -133,6 +170,14 @@ impl App {
         if let Err(error) = recorded.await {
             tracing::error!(%error, "a denied attempt could not be recorded");
         }
+    }
+
+    /// Writes when credentials were last used. To be called every few seconds.
+    ///
+    /// # Errors
+    /// When the database is not available; what was noted is lost then.
+    pub async fn flush_uses(&self) -> Result<(), StoreError> {
+        self.uses.flush(&self.store).await
     }
 
     pub(crate) fn event(
@@ -176,6 +221,12 @@ impl App {
         });
         committed.await.map_err(|error| StoreError::Unknown(error.to_string()))?
     }
+}
+
+fn fast(chance: &dyn Chance) -> Keyed {
+    let mut key = zeroize::Zeroizing::new([0; 32]);
+    chance.fill(&mut *key);
+    Keyed::new(&key)
 }
 
 /// Binds a new database to its key ring, or refuses one that belongs to another.

@@ -110,7 +110,8 @@ pub(crate) async fn authenticate(app: &App, token: &str) -> Result<Option<Signed
         None => SignedIn { actor: actor_of(&session.person, String::new()), account: None, name: None },
         Some(account) => {
             let Some(member) = reader.find_member(account, &session.person.name).await? else { return Ok(None) };
-            let actor = Actor::Member { account, email: member.email, role: member.role };
+            let Some(found) = reader.find_account(account).await? else { return Ok(None) };
+            let actor = Actor::Member { account, kind: found.kind, email: member.email, role: member.role };
             SignedIn { actor, account: Some(account), name: member.name }
         }
     };
@@ -160,7 +161,7 @@ fn is_valid(session: &Session, now: Timestamp) -> bool {
 fn actor_of(person: &Person, role: String) -> Actor {
     match person.account_id {
         None => Actor::Operator { name: person.name.clone() },
-        Some(account) => Actor::Member { account, email: person.name.clone(), role },
+        Some(account) => Actor::Member { account, kind: String::new(), email: person.name.clone(), role },
     }
 }
 

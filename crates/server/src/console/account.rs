@@ -14,7 +14,7 @@ pub(super) async fn show(member: Member) -> Result<Page<AccountPage>, Problem> {
     let account = member.account();
     let suspended = account.status == Status::Suspended;
     Ok(page(AccountPage {
-        chrome: frame::of_member(&member, &member.kind().console.section, Place::Account),
+        chrome: frame::of_member(&member, member.kind().console.section(), Place::Account),
         name: account.name.clone(),
         kind_label: member.kind().name.clone(),
         account_id: account.id.to_string(),

@@ -37,8 +37,8 @@ pub(super) fn bare(title: &str) -> Chrome {
 pub(super) fn of_member(member: &Member, title: &str, place: Place) -> Chrome {
     let console = &member.kind().console;
     let link = |label: &str, href: String, at| Link { label: label.to_owned(), href, current: place == at };
-    let credentials = member.may_manage_credentials().then(|| link(&console.tab, member.credentials_href(), Place::Credentials));
-    let mut menu = vec![link(&console.section, "/account".into(), Place::Account)];
+    let credentials = member.sees_credentials().then(|| link(console.tab(), member.credentials_href(), Place::Credentials));
+    let mut menu = vec![link(console.section(), "/account".into(), Place::Account)];
     let mut nav = vec![Link { label: "Overview".into(), ..menu[0].clone() }];
     if console.in_account_menu {
         menu.extend(credentials.clone());
@@ -47,7 +47,7 @@ pub(super) fn of_member(member: &Member, title: &str, place: Place) -> Chrome {
         nav.push(link("Members", "/account/members".into(), Place::Members));
     }
     if member.clients_seen() != ClientsSeen::None {
-        nav.push(link("Clients", "/account/clients".into(), Place::Clients));
+        nav.push(link(member.clients_label(), "/account/clients".into(), Place::Clients));
     }
     nav.extend(credentials);
     let person = Person { email: member.email().to_owned(), name: member.name().map(str::to_owned), role_label: member.role_label() };
@@ -66,6 +66,18 @@ pub(super) fn of_operator(operator: &OperatorPerson, title: &str, place: Place) 
 pub(super) fn notice(word: Option<&str>) -> Option<Notice> {
     let text = match word? {
         "created-before" => "That form was sent before: what it makes exists already. Its secret was shown then, and is not shown again.",
+        "revoked" => "Revoked. Integrations that used it are refused from now on.",
+        "login-created" => "Created. It works with the username and the password you chose.",
+        "saved" => "Saved. It counts from the next request on.",
+        "password-changed" => "Password changed. The old one is refused from now on.",
+        "paused" => "Paused. It is refused until it is resumed.",
+        "resumed" => "Resumed.",
+        "restored" => "Restored. It is accepted again.",
+        "settled" => "Done. One secret is left.",
+        "found" => "This is the one you pasted.",
+        "not-found" => "Nothing here matches what you pasted.",
+        "none-ticked" => "Tick at least one first.",
+        "asked" => "Asked. The operator sees it.",
         "deleted" => "Deleted. Integrations that used it are refused from now on.",
         "member-saved" => "Saved.",
         "member-removed" => "Removed. They are signed out everywhere.",
@@ -81,7 +93,8 @@ pub(super) fn notice(word: Option<&str>) -> Option<Notice> {
 
 /// A moment as people read it, seen from `now`.
 pub(super) fn when(at: Timestamp, now: Timestamp) -> When {
-    let seconds = now.since(at).as_secs();
+    let ahead = now < at;
+    let seconds = if ahead { at.since(now).as_secs() } else { now.since(at).as_secs() };
     let (count, unit) = match seconds {
         0..=44 => (0, ""),
         45..=2_699 => (seconds.div_ceil(60), "minute"),
@@ -90,10 +103,12 @@ pub(super) fn when(at: Timestamp, now: Timestamp) -> When {
         2_592_000..=31_535_999 => (seconds / 2_592_000, "month"),
         _ => (seconds / 31_536_000, "year"),
     };
-    let relative = match count {
-        0 => "just now".to_owned(),
-        1 => format!("1 {unit} ago"),
-        _ => format!("{count} {unit}s ago"),
+    let many = if count == 1 { "" } else { "s" };
+    let relative = match (count, ahead) {
+        (0, false) => "just now".to_owned(),
+        (0, true) => "now".to_owned(),
+        (_, false) => format!("{count} {unit}{many} ago"),
+        (_, true) => format!("in {count} {unit}{many}"),
     };
     let exact =
         jiff::Timestamp::from_microsecond(at.micros()).map_or_else(|_| at.to_string(), |at| at.strftime("%-d %b %Y, %H:%M:%S UTC").to_string());

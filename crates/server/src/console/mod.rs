@@ -20,7 +20,10 @@ use crate::{
 mod account;
 mod assets;
 mod clients;
+mod credential;
 mod credentials;
+mod desk;
+mod form;
 mod frame;
 mod members;
 mod operator;
@@ -42,9 +45,8 @@ pub(crate) fn routes(app: App) -> Router<App> {
         .route("/account/members/{email}/role", get(members::edit).post(members::change_role))
         .route("/account/members/{email}/remove", get(members::confirm_removal).post(members::remove))
         .route("/account/clients", get(clients::list))
-        .route("/account/{page}", get(credentials::list).post(credentials::create))
-        .route("/account/{page}/new", get(credentials::new))
-        .route("/account/{page}/{id}/delete", get(credentials::confirm_deletion).post(credentials::delete))
+        .nest("/account/{page}", credential_pages())
+        .nest("/account/below/{account}/{page}", credential_pages())
         .route("/operator", get(operator::accounts::list).post(operator::accounts::create))
         .route("/operator/new", get(operator::accounts::new))
         .route("/operator/keys", get(operator::keys::list).post(operator::keys::create))
@@ -61,6 +63,26 @@ pub(crate) fn routes(app: App) -> Router<App> {
         .layer(DefaultBodyLimit::max(body::LIMIT))
         .layer(middleware::from_fn_with_state(app.clone(), guard))
         .layer(middleware::from_fn_with_state(app, surround_console))
+}
+
+/// The pages of credentials, below the address of one's own account's, or of those of an account below it.
+fn credential_pages() -> Router<App> {
+    Router::new()
+        .route("/", get(credentials::list).post(credentials::create))
+        .route("/new", get(credentials::new))
+        .route("/find", post(credentials::find_pasted))
+        .route("/delete", get(credentials::confirm_deletion).post(credentials::delete))
+        .route("/request", post(desk::request_access))
+        .route("/{id}", get(credential::show))
+        .route("/{id}/delete", get(credential::confirm_end).post(credential::end))
+        .route("/{id}/edit", get(credential::edit_form).post(credential::edit))
+        .route("/{id}/password", get(credential::password_form).post(credential::change_password))
+        .route("/{id}/rotate", get(credential::confirm_rotation).post(credential::rotate))
+        .route("/{id}/finish", get(credential::confirm_finish).post(credential::finish))
+        .route("/{id}/keep-old", get(credential::confirm_keep_old).post(credential::keep_old))
+        .route("/{id}/pause", get(credential::confirm_pause).post(credential::pause))
+        .route("/{id}/resume", get(credential::confirm_resume).post(credential::resume))
+        .route("/{id}/restore", get(credential::confirm_restore).post(credential::restore))
 }
 
 /// Around every page: writes problems as pages.
@@ -142,5 +164,59 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Fields<T> {
             _ => Problem::new(Code::FormMalformed, "Go back and send the form again."),
         })?;
         Ok(Self(fields))
+    }
+}
+
+/// A form of ours in which a field may come several times: boxes that can be ticked.
+struct Sent(Vec<(String, String)>);
+
+impl Sent {
+    /// The field's value; of several the first.
+    fn one(&self, name: &str) -> Option<&str> {
+        self.0.iter().find(|(field, _)| field == name).map(|(_, value)| value.as_str())
+    }
+
+    fn text(&self, name: &str) -> String {
+        self.one(name).unwrap_or_default().to_owned()
+    }
+
+    /// Refuses what no form of ours sends: a field we do not know, one that stands twice, or no nonce.
+    fn assure_ours(&self) -> Result<(), Problem> {
+        const ONCE: [&str; 13] = [
+            "once",
+            "kind",
+            "email",
+            "name",
+            "description",
+            "username",
+            "password",
+            "access",
+            "scope_lines",
+            "expires",
+            "expires_on",
+            "networks",
+            "replays",
+        ];
+        const OFTEN: [&str; 2] = ["scopes", "roles"];
+        let ours = |name: &str| OFTEN.contains(&name) || (ONCE.contains(&name) && self.all(name).len() == 1);
+        let has_nonce = self.one("once").is_some_and(|once| !once.is_empty());
+        if has_nonce && self.0.iter().all(|(name, _)| ours(name)) {
+            Ok(())
+        } else {
+            Err(Problem::new(Code::FormMalformed, "Go back and send the form again."))
+        }
+    }
+
+    /// Everything sent under this name.
+    fn all(&self, name: &str) -> Vec<String> {
+        self.0.iter().filter(|(field, _)| field == name).map(|(_, value)| value.clone()).collect()
+    }
+}
+
+impl<S: Send + Sync> FromRequest<S> for Sent {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+        Fields::<Vec<(String, String)>>::from_request(request, state).await.map(|Fields(fields)| Self(fields))
     }
 }

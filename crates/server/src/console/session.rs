@@ -5,9 +5,9 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use claviger_domain::{
-    account::Account,
-    kind::Kind,
-    policy::{self, Actor, ClientsSeen, Grant, ManageCredentials, ManageMembers, OperatorGrant, SeeAccount},
+    account::{Account, Status},
+    kind::{Denied, Kind, Reach},
+    policy::{self, Actor, ClientsSeen, Grant, ManageCredentials, ManageMembers, OperatorGrant, Refused, SeeAccount},
 };
 
 use super::{
@@ -44,6 +44,19 @@ async fn signed_in(app: &App, parts: &Parts) -> Result<(Context, sign_in::Signed
     let token = token(app, &parts.headers).ok_or_else(Problem::credential_required)?;
     let signed_in = sign_in::authenticate(app, token).await?.ok_or_else(Problem::credential_required)?;
     Ok((context, signed_in))
+}
+
+/// What is to be seen of credentials.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Seen {
+    /// They themselves.
+    All,
+    /// A page on which to ask the operator for them.
+    Request,
+    /// A page that says whom of the account to ask.
+    WhomToAsk,
+    /// Nothing.
+    Nothing,
 }
 
 /// A member of an account, on one of its pages.
@@ -87,14 +100,14 @@ impl Member {
     pub(super) fn email(&self) -> &str {
         match self.actor() {
             Actor::Member { email, .. } => email,
-            Actor::Operator { name } => name,
+            Actor::Operator { name } | Actor::Key { public_id: name, .. } => name,
         }
     }
 
     pub(super) fn role_label(&self) -> String {
         match self.actor() {
             Actor::Member { role, .. } => self.kind.find_role(role).map_or_else(|| role.clone(), |role| role.name.clone()),
-            Actor::Operator { .. } => "Operator".into(),
+            Actor::Operator { .. } | Actor::Key { .. } => "Operator".into(),
         }
     }
 
@@ -102,8 +115,24 @@ impl Member {
         format!("/account/{}", self.kind.console.page)
     }
 
-    pub(super) fn may_manage_credentials(&self) -> bool {
-        policy::decide::<ManageCredentials>(&self.app.kinds, self.actor(), self.account()).is_ok()
+    /// What is to be seen of the account's own credentials.
+    pub(super) fn credentials_seen(&self) -> Seen {
+        let active = self.account().status == Status::Active;
+        match policy::decide::<ManageCredentials>(&self.app.kinds, self.actor(), self.account()) {
+            Ok(_) => Seen::All,
+            Err(Refused::GateClosed) => Seen::Request,
+            Err(Refused::Forbidden) if active && self.kind.credentials.denied == Denied::Explained => Seen::WhomToAsk,
+            Err(_) => Seen::Nothing,
+        }
+    }
+
+    pub(super) fn sees_credentials(&self) -> bool {
+        self.credentials_seen() != Seen::Nothing
+    }
+
+    /// What the accounts below are called.
+    pub(super) fn clients_label(&self) -> &'static str {
+        if self.kind.credentials.reach == Reach::Below { "Accounts below" } else { "Clients" }
     }
 
     pub(super) fn may_manage_members(&self) -> bool {
@@ -140,7 +169,7 @@ impl FromRequestParts<App> for OperatorPerson {
 impl OperatorPerson {
     pub(super) fn name(&self) -> &str {
         match self.grant.actor() {
-            Actor::Operator { name } => name,
+            Actor::Operator { name } | Actor::Key { public_id: name, .. } => name,
             Actor::Member { email, .. } => email,
         }
     }

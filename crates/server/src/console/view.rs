@@ -64,12 +64,18 @@ pub(crate) struct When {
     pub(crate) exact: String,
 }
 
-/// One cell of a table whose columns come from data. `Code` gets a copy button.
+/// One cell of a table whose columns come from data. `Code` gets a copy button; `Shown` is shown, with one, when asked for.
 #[derive(Debug, Clone)]
 pub(crate) enum Cell {
     Code(String),
+    Shown(String),
     Text(String),
     Time(When),
+    /// When, and from where.
+    Used(When, Option<String>),
+    /// A word, and the class of its dot.
+    Status(&'static str, &'static str),
+    Lines(Vec<String>),
 }
 
 /// One of several values of a field.
@@ -159,20 +165,50 @@ pub(crate) struct AccountPage {
     pub(crate) created: When,
 }
 
-/// The list of credentials, and the dialogs that create and end one.
+/// The list of credentials, and the dialogs that stand in front of it.
 #[derive(Debug, Template)]
 #[template(path = "console/credentials.html")]
 pub(crate) struct CredentialsPage {
     pub(crate) chrome: Chrome,
+    /// Where one came from, and the account's name, when it is an account below one's own.
+    pub(crate) back: Option<Link>,
     pub(crate) words: CredentialWords,
-    pub(crate) rows: Vec<CredentialRow>,
-    pub(crate) newer_href: Option<String>,
-    pub(crate) older_href: Option<String>,
+    /// Whether each kind of credential has a section of its own; else there is one section without a heading.
+    pub(crate) sectioned: bool,
+    pub(crate) sections: Vec<CredentialSection>,
+    /// Where several can be ticked and ended together; takes `id`, several times, by GET.
+    pub(crate) tick_href: Option<String>,
+    pub(crate) filters: Option<Filters>,
     /// "37 API keys".
     pub(crate) total_label: Option<String>,
     pub(crate) limit: Option<LimitNote>,
-    pub(crate) create_href: String,
     pub(crate) dialog: Option<CredentialDialog>,
+}
+
+/// One list.
+#[derive(Debug, Clone)]
+pub(crate) struct CredentialSection {
+    /// Fit for an HTML id.
+    pub(crate) id: String,
+    pub(crate) heading: String,
+    pub(crate) hint: String,
+    pub(crate) create_href: String,
+    pub(crate) columns: Vec<String>,
+    pub(crate) rows: Vec<CredentialRow>,
+    pub(crate) newer_href: Option<String>,
+    pub(crate) older_href: Option<String>,
+}
+
+/// What to look for. Sends `kind`, `state`, `q` to the page's own address by GET, and `pasted` to `find_action`.
+#[derive(Debug, Clone)]
+pub(crate) struct Filters {
+    pub(crate) href: String,
+    pub(crate) kinds: Vec<Choice>,
+    pub(crate) states: Vec<Choice>,
+    pub(crate) query: String,
+    /// Whether anything is looked for.
+    pub(crate) narrowed: bool,
+    pub(crate) find_action: String,
 }
 
 /// What this account kind calls its credentials.
@@ -183,14 +219,8 @@ pub(crate) struct CredentialWords {
     pub(crate) intro: String,
     /// "Create API key"
     pub(crate) create: String,
-    /// "Submit"
-    pub(crate) submit: String,
-    /// "API key"
-    pub(crate) noun: String,
     /// "Delete"
     pub(crate) delete: String,
-    /// "Client ID", "Email", "Created"
-    pub(crate) columns: Vec<String>,
     pub(crate) empty_title: String,
     pub(crate) empty_text: String,
 }
@@ -199,7 +229,12 @@ pub(crate) struct CredentialWords {
 #[derive(Debug, Clone)]
 pub(crate) struct CredentialRow {
     pub(crate) id: String,
+    /// What it is called where one of several is meant.
+    pub(crate) name: String,
     pub(crate) cells: Vec<Cell>,
+    /// The value of its tick, where it can be ticked.
+    pub(crate) tick: Option<String>,
+    pub(crate) details_href: Option<String>,
     pub(crate) delete_href: Option<String>,
     /// Begins with the visible word: "Delete acme_client_…".
     pub(crate) delete_label: String,
@@ -213,29 +248,185 @@ pub(crate) struct LimitNote {
     pub(crate) reached: bool,
 }
 
-/// What is open in front of the list.
+/// What is open in front of the list, or of a credential.
 #[derive(Debug, Clone)]
+#[expect(clippy::large_enum_variant, reason = "one for each page, and never stored")]
 pub(crate) enum CredentialDialog {
-    Create(CreateForm),
+    Form(CredentialForm),
     Created(CreatedSecret),
-    ConfirmDelete(ConfirmDelete),
-    LimitReached { cancel_href: String, text: String },
+    Ask(Ask),
+    LimitReached { cancel_href: String, text: String, back: String },
 }
 
-/// The create form. Sends `once`, `email`.
+/// Asks before something is done, perhaps with a choice. Focus starts on Cancel.
 #[derive(Debug, Clone)]
-pub(crate) struct CreateForm {
+pub(crate) struct Ask {
     pub(crate) action: String,
     pub(crate) cancel_href: String,
-    /// Makes a second sending of the same form harmless.
-    pub(crate) once: String,
-    /// "Email"
-    pub(crate) email_label: String,
-    /// "A person responsible for this integration. They need not be a member."
-    pub(crate) email_hint: String,
-    pub(crate) email_value: String,
-    pub(crate) email_error: Option<String>,
-    pub(crate) form_error: Option<String>,
+    pub(crate) heading: String,
+    pub(crate) text: String,
+    /// What it is done to.
+    pub(crate) what: Vec<String>,
+    /// What stops, and when. May be empty.
+    pub(crate) effect: String,
+    /// The field's name, its legend, its values.
+    pub(crate) choice: Option<(&'static str, &'static str, Vec<Choice>)>,
+    pub(crate) button: String,
+    pub(crate) danger: bool,
+    pub(crate) error: Option<String>,
+    pub(crate) fields: Vec<Hidden>,
+}
+
+/// Creates a credential, or changes one. Sends those of the fields that are there.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct CredentialForm {
+    pub(crate) action: String,
+    pub(crate) cancel_href: String,
+    pub(crate) heading: String,
+    pub(crate) submit: String,
+    pub(crate) warning: Option<String>,
+    /// What is changed; absent where one is created.
+    pub(crate) what: Option<String>,
+    pub(crate) error: Option<String>,
+    /// `once` makes a second sending of the same form harmless; `kind` where there is nothing to choose.
+    pub(crate) hidden: Vec<Hidden>,
+    /// `kind`.
+    pub(crate) kinds: Vec<KindChoice>,
+    pub(crate) kind_error: Option<String>,
+    /// `label`, `description`.
+    pub(crate) texts: Vec<TextField>,
+    /// `username`, where one is chosen.
+    pub(crate) username: Option<TextField>,
+    /// `password`, where one is chosen. Never filled in by us.
+    pub(crate) password: Option<TextField>,
+    /// `access`.
+    pub(crate) access: Vec<Choice>,
+    pub(crate) access_error: Option<String>,
+    /// `scopes`, belonging to the choice `fine_grained`, or to none.
+    pub(crate) scopes: Option<Scopes>,
+    /// `roles`.
+    pub(crate) roles: Vec<Choice>,
+    pub(crate) roles_error: Option<String>,
+    /// `expires`, `expires_on`.
+    pub(crate) expiry: Option<Expiry>,
+    /// `networks`, one a line.
+    pub(crate) networks: Option<Networks>,
+    /// `replays`; ticked or not.
+    pub(crate) replays: Option<bool>,
+}
+
+/// A kind of credential to choose.
+#[derive(Debug, Clone)]
+pub(crate) struct KindChoice {
+    pub(crate) choice: Choice,
+    /// Whether a username and a password are chosen, instead of a label.
+    pub(crate) login: bool,
+    /// Whether it signs requests.
+    pub(crate) signs: bool,
+}
+
+/// One line of text.
+#[derive(Debug, Clone)]
+pub(crate) struct TextField {
+    pub(crate) name: &'static str,
+    /// The input's type.
+    pub(crate) form: &'static str,
+    pub(crate) label: String,
+    pub(crate) hint: String,
+    pub(crate) value: String,
+    pub(crate) optional: bool,
+    pub(crate) error: Option<String>,
+}
+
+/// Scopes to pick from, or a place to write them.
+#[derive(Debug, Clone)]
+pub(crate) struct Scopes {
+    pub(crate) groups: Vec<ScopeGroup>,
+    /// What was written, where there is nothing to pick from.
+    pub(crate) text: String,
+    pub(crate) error: Option<String>,
+}
+
+/// The scopes of one resource.
+#[derive(Debug, Clone)]
+pub(crate) struct ScopeGroup {
+    pub(crate) resource: String,
+    pub(crate) scopes: Vec<ScopeChoice>,
+}
+
+/// One scope to pick.
+#[derive(Debug, Clone)]
+pub(crate) struct ScopeChoice {
+    pub(crate) choice: Choice,
+    pub(crate) reads: bool,
+}
+
+/// When it is to end by itself.
+#[derive(Debug, Clone)]
+pub(crate) struct Expiry {
+    pub(crate) choices: Vec<Choice>,
+    pub(crate) date: String,
+    pub(crate) error: Option<String>,
+}
+
+/// From where it may be used.
+#[derive(Debug, Clone)]
+pub(crate) struct Networks {
+    pub(crate) text: String,
+    pub(crate) error: Option<String>,
+    /// The address this page was asked from.
+    pub(crate) own: Option<String>,
+}
+
+/// One credential: everything about it, and what can be done to it.
+#[derive(Debug, Template)]
+#[template(path = "console/credential.html")]
+pub(crate) struct CredentialPage {
+    pub(crate) chrome: Chrome,
+    pub(crate) back: Link,
+    pub(crate) heading: String,
+    pub(crate) kind_label: String,
+    pub(crate) facts: Vec<(String, Cell)>,
+    pub(crate) actions: Vec<Link>,
+    /// What ends it.
+    pub(crate) end: Option<Link>,
+    pub(crate) ended: Option<Ended>,
+    pub(crate) secrets_heading: String,
+    pub(crate) secrets: Vec<SecretRow>,
+    /// While two secrets are accepted: what finishes that, and what goes back.
+    pub(crate) settle: Option<(String, String)>,
+    pub(crate) dialog: Option<CredentialDialog>,
+}
+
+/// How it ended.
+#[derive(Debug, Clone)]
+pub(crate) struct Ended {
+    pub(crate) word: String,
+    pub(crate) when: When,
+    pub(crate) by: String,
+    pub(crate) reason: Option<String>,
+}
+
+/// A secret, without the secret.
+#[derive(Debug, Clone)]
+pub(crate) struct SecretRow {
+    pub(crate) hint: String,
+    pub(crate) created: When,
+    pub(crate) until: Option<When>,
+}
+
+/// What those see who may not manage credentials, or not yet.
+#[derive(Debug, Template)]
+#[template(path = "console/whom_to_ask.html")]
+pub(crate) struct WhomToAskPage {
+    pub(crate) chrome: Chrome,
+    pub(crate) heading: String,
+    pub(crate) text: String,
+    pub(crate) people_heading: String,
+    /// Address and name.
+    pub(crate) people: Vec<(String, Option<String>)>,
+    /// Where to ask the operator: a POST without fields.
+    pub(crate) ask_action: Option<String>,
 }
 
 /// The only time a secret is seen. Esc does not close it; Done does.
@@ -266,14 +457,16 @@ impl std::fmt::Debug for SecretValue {
     }
 }
 
-/// A partner's client accounts.
+/// The accounts directly below one.
 #[derive(Debug, Template)]
 #[template(path = "console/clients.html")]
 pub(crate) struct ClientsPage {
     pub(crate) chrome: Chrome,
     pub(crate) heading: String,
+    pub(crate) back: Option<Link>,
     pub(crate) intro: String,
     pub(crate) rows: Vec<ClientRow>,
+    pub(crate) linked: bool,
     pub(crate) empty_title: String,
     pub(crate) empty_text: String,
     pub(crate) newer_href: Option<String>,
@@ -287,6 +480,8 @@ pub(crate) struct ClientRow {
     pub(crate) account_id: String,
     pub(crate) status_label: String,
     pub(crate) suspended: bool,
+    /// Its credentials' page, the accounts below it: as far as one may.
+    pub(crate) links: Vec<Link>,
 }
 
 /// The people of an account.
@@ -434,6 +629,8 @@ pub(crate) struct Gate {
     pub(crate) action: String,
     /// Opens the confirmation that withdraws; shown while granted.
     pub(crate) withdraw_href: String,
+    /// Who of the account asked for it; shown while not granted.
+    pub(crate) asked_by: Option<String>,
 }
 
 /// One line of the audit trail.

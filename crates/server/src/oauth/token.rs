@@ -51,10 +51,10 @@ pub(crate) async fn json_token(
     exchange: Json<Exchange>,
 ) -> Result<Response, Problem> {
     let Exchange { client_id, client_secret } = exchange.value;
-    let loaded = authenticate_client(&app, &client_id, &client_secret, context.source).await.map_err(|CannotSay| Problem::unavailable("token"))?;
-    let loaded = loaded.ok_or_else(|| Problem { challenge: None, ..Problem::credential_invalid() })?;
+    let entry = authenticate_client(&app, &client_id, &client_secret, context.source).await.map_err(|CannotSay| Problem::unavailable("token"))?;
+    let entry = entry.ok_or_else(|| Problem { challenge: None, ..Problem::credential_invalid() })?;
     let access_token =
-        issue(&app, &loaded.credential, loaded.credential.access.words()).ok_or_else(|| Problem::internal("a token could not be signed"))?;
+        issue(&app, &entry.credential, entry.credential.access.words()).ok_or_else(|| Problem::internal("a token could not be signed"))?;
     Ok(answer(TokenAnswer { access_token, expires_in: LIFETIME, token_type: "Bearer", scope: None }))
 }
 
@@ -113,9 +113,9 @@ async fn exchange(app: &App, context: &Context, headers: &HeaderMap, query: Opti
         (None, Some(id), Some(secret)) => (id, secret),
         (None, _, _) => return Err(OauthError::client(false)),
     };
-    let loaded = authenticate_client(app, &id, &secret, context.source).await.map_err(|CannotSay| OauthError::cannot_say())?;
-    let loaded = loaded.ok_or(OauthError::client(by_basic))?;
-    let all = loaded.credential.access.words();
+    let entry = authenticate_client(app, &id, &secret, context.source).await.map_err(|CannotSay| OauthError::cannot_say())?;
+    let entry = entry.ok_or(OauthError::client(by_basic))?;
+    let all = entry.credential.access.words();
     let granted = match &form.scope {
         None => all,
         Some(asked) => {
@@ -128,7 +128,7 @@ async fn exchange(app: &App, context: &Context, headers: &HeaderMap, query: Opti
         }
     };
     let scope = (form.scope.as_deref() != Some(&granted)).then(|| granted.clone());
-    let access_token = issue(app, &loaded.credential, granted).ok_or(OauthError::cannot_say())?;
+    let access_token = issue(app, &entry.credential, granted).ok_or(OauthError::cannot_say())?;
     Ok(TokenAnswer { access_token, expires_in: LIFETIME, token_type: "Bearer", scope })
 }
 

@@ -9,12 +9,12 @@ use axum::{
 };
 use claviger_domain::{
     invalid::Invalid,
-    schemes::{self, Fields},
+    schemes::{self, Fields, signing::Body},
 };
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::{Verdict, verify as judge};
+use super::{Question as Judged, Verdict, verify as judge};
 use crate::{app::App, body::Json, problem::Problem, request::Context};
 
 /// A request to judge, as the service received it.
@@ -32,6 +32,9 @@ pub(crate) struct Question {
     /// Where the request came from.
     #[schema(value_type = Option<String>, format = "ip")]
     client_ip: Option<IpAddr>,
+    /// Scopes that this route needs, whatever the catalogue says.
+    #[serde(default)]
+    require: Vec<String>,
 }
 
 #[derive(Deserialize, ToSchema)]
@@ -59,6 +62,9 @@ pub(crate) struct Answer {
     status: u16,
     /// Why it is refused; null when it is allowed.
     reason: Option<&'static str>,
+    /// The scopes that were missing, when that is why.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    missing: Option<Vec<String>>,
     /// As whom it is allowed; null when it is refused.
     principal: Option<Principal>,
     /// This verification's id.
@@ -77,6 +83,9 @@ pub(crate) struct Principal {
     scopes: Vec<String>,
     label: String,
     expires_at: Option<String>,
+    /// The digest of the body that was signed, where the body itself was not given here: the upstream must compare.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    content_digest: Option<String>,
 }
 
 /// Judges a request.
@@ -86,11 +95,8 @@ pub(crate) struct Principal {
 )]
 pub(crate) async fn verify(State(app): State<App>, Extension(context): Extension<Context>, question: Json<Question>) -> Result<Response, Problem> {
     let question = question.value;
-    if let Some(body) = &question.body
-        && data_encoding::BASE64.decode(body.as_bytes()).is_err()
-    {
-        return Err(Invalid::new("body", "not_base64", "The body must be base64, padded (RFC 4648, section 4).").into());
-    }
+    let body = question.body.as_ref().map(|body| data_encoding::BASE64.decode(body.as_bytes()));
+    let body = body.transpose().map_err(|_| Invalid::new("body", "not_base64", "The body must be base64, padded (RFC 4648, section 4)."))?;
     let mut headers = BTreeMap::<String, Vec<String>>::new();
     for (name, values) in question.headers {
         // two spellings of one name are two values of it
@@ -102,9 +108,11 @@ pub(crate) async fn verify(State(app): State<App>, Extension(context): Extension
     }
     let request = schemes::Request { method: &question.method, target: &question.path, fields: &Headers(headers), client_ip: question.client_ip };
     let request_id = context.request_id;
-    let answer = match judge(&app, &request).await {
+    let require = question.require.join(" ");
+    let body = body.as_deref().map_or(Body::NotSeen, Body::Given);
+    let answer = match judge(&app, &Judged { request, body, require: &require, request_id: &request_id }).await {
         Verdict::Allowed(allowed) => {
-            let credential = &allowed.loaded.credential;
+            let credential = &allowed.entry.credential;
             let principal = Principal {
                 credential_id: credential.id.to_string(),
                 public_id: credential.public_id.clone(),
@@ -114,11 +122,13 @@ pub(crate) async fn verify(State(app): State<App>, Extension(context): Extension
                 scopes: allowed.scopes.split_ascii_whitespace().map(str::to_owned).collect(),
                 label: credential.label.clone(),
                 expires_at: credential.expires_at.map(|at| at.to_string()),
+                content_digest: allowed.content_digest.clone(),
             };
-            Answer { verdict: "allowed", status: 200, reason: None, principal: Some(principal), request_id }
+            Answer { verdict: "allowed", status: 200, reason: None, missing: None, principal: Some(principal), request_id }
         }
-        Verdict::Refused(refusal) => {
-            Answer { verdict: "refused", status: refusal.status(), reason: Some(refusal.code()), principal: None, request_id }
+        Verdict::Refused(refusal, missing) => {
+            let missing = missing.map(|missing| missing.split_ascii_whitespace().map(str::to_owned).collect());
+            Answer { verdict: "refused", status: refusal.status(), reason: Some(refusal.code()), missing, principal: None, request_id }
         }
         Verdict::CannotSay => return Err(Problem::unavailable("verification")),
     };

@@ -7,12 +7,15 @@ use std::sync::{
     atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering},
 };
 
-use claviger_domain::{account::Account, id::AccountId};
+use arc_swap::ArcSwapOption;
+use claviger_domain::{account::Account, catalogue::Catalogue, id::AccountId};
 use claviger_store::{
     Store, StoreError,
-    credential::Loaded,
     revision::{Changed, Position},
 };
+
+use super::Entry;
+use crate::keyring::KeyRing;
 
 /// Lock stripes between fills and evictions; readers take none of them.
 const STRIPES: usize = 64;
@@ -28,8 +31,10 @@ pub struct Index {
     /// False while a change may be committed that has not been applied here: then nothing is answered.
     current: AtomicBool,
     catching_up: tokio::sync::Mutex<()>,
-    credentials: papaya::HashMap<Box<str>, Arc<Loaded>>,
+    credentials: papaya::HashMap<Box<str>, Arc<Entry>>,
     accounts: papaya::HashMap<AccountId, Arc<Account>>,
+    catalogue: ArcSwapOption<Catalogue>,
+    keys: Arc<KeyRing>,
     stripes: [Mutex<()>; STRIPES],
     flights: Mutex<std::collections::HashMap<Box<str>, Arc<tokio::sync::Mutex<()>>>>,
     reads: AtomicU64,
@@ -51,9 +56,9 @@ impl Index {
     ///
     /// # Errors
     /// When the database is not available.
-    pub async fn open(store: Store) -> Result<Self, StoreError> {
+    pub async fn open(store: Store, keys: Arc<KeyRing>) -> Result<Self, StoreError> {
         let Position { epoch, rev } = store.reader().await?.position().await?;
-        Ok(Self {
+        let index = Self {
             store,
             applied: AtomicI64::new(rev),
             epoch: AtomicI64::new(epoch),
@@ -61,10 +66,27 @@ impl Index {
             catching_up: tokio::sync::Mutex::new(()),
             credentials: papaya::HashMap::new(),
             accounts: papaya::HashMap::new(),
+            catalogue: ArcSwapOption::empty(),
+            keys,
             stripes: std::array::from_fn(|_| Mutex::new(())),
             flights: Mutex::default(),
             reads: AtomicU64::new(0),
-        })
+        };
+        index.load_catalogue().await?;
+        Ok(index)
+    }
+
+    /// The operator's catalogue; None while there is none.
+    pub(crate) fn catalogue(&self) -> Option<Arc<Catalogue>> {
+        self.catalogue.load_full()
+    }
+
+    async fn load_catalogue(&self) -> Result<(), StoreError> {
+        let (text, _) = self.store.reader().await?.load_catalogue().await?;
+        let catalogue = text.map(|text| Catalogue::from_json(&text)).transpose();
+        let catalogue = catalogue.map_err(|error| StoreError::Unusable(format!("the catalogue cannot be read: {error}")))?;
+        self.catalogue.store(catalogue.map(Arc::new));
+        Ok(())
     }
 
     /// The revision up to which changes are applied.
@@ -116,10 +138,14 @@ impl Index {
                 self.credentials.pin().clear();
                 self.accounts.pin().clear();
             }
-            return Ok(());
+            return self.load_catalogue().await;
+        }
+        if changes.contains(&Changed::Catalogue) {
+            self.load_catalogue().await?;
         }
         for change in changes {
             match change {
+                Changed::Catalogue => {}
                 Changed::Credential(public_id) => {
                     let _no_fill = self.stripe(public_id.as_bytes());
                     self.credentials.pin().remove(public_id.as_str());
@@ -136,7 +162,7 @@ impl Index {
     }
 
     /// The credential with this public part; None when there is none.
-    pub(crate) async fn credential(&self, public_id: &str) -> Result<Option<Arc<Loaded>>, CannotSay> {
+    pub(crate) async fn credential(&self, public_id: &str) -> Result<Option<Arc<Entry>>, CannotSay> {
         self.assure_current().await?;
         if let Some(found) = self.credentials.pin().get(public_id).cloned() {
             return Ok(Some(found));
@@ -150,13 +176,13 @@ impl Index {
             }
             self.reads.fetch_add(1, Ordering::Relaxed);
             let (loaded, revision) = self.store.reader().await?.load_credential(public_id).await?;
-            let Some(loaded) = loaded.map(Arc::new) else { return Ok(None) };
+            let Some(entry) = loaded.map(|loaded| Arc::new(Entry::new(loaded, &self.keys))) else { return Ok(None) };
             let _no_eviction = self.stripe(public_id.as_bytes());
             if revision >= self.applied() {
                 make_room(&self.credentials);
-                self.credentials.pin().insert(public_id.into(), loaded.clone());
+                self.credentials.pin().insert(public_id.into(), entry.clone());
             }
-            Ok(Some(loaded))
+            Ok(Some(entry))
         }
         .await;
         self.leave(public_id, flight);

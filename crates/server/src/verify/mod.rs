@@ -2,25 +2,41 @@
 use std::{net::IpAddr, sync::Arc};
 
 use claviger_domain::{
-    access::Access,
+    access::{Access, Scope},
     account::Account,
-    credential::Credential,
+    catalogue::{Match, Missing, RoleRules, permits},
+    credential::{self, Credential},
     id::AccountId,
     judge::{self, Refusal},
     kind::Kind,
-    schemes::{self, Fields, Presented, Request},
+    schemes::{
+        self, Fields, Presented, Request,
+        basic::Pair,
+        hmac,
+        signing::{self, Body},
+    },
     secret::Plain,
     token::Purpose,
 };
-use claviger_store::credential::Loaded;
 
 pub(crate) mod api;
+mod entry;
 mod index;
 mod nginx;
+mod passwords;
+mod refusals;
+mod replays;
+mod uses;
 
+pub use entry::Entry;
+pub(crate) use entry::seal_context;
 pub use index::{CannotSay, Index};
-
-pub(crate) use nginx::{answer_nginx, nginx as nginx_endpoint};
+pub(crate) use nginx::{HeaderFields, answer_nginx, nginx as nginx_endpoint};
+pub(crate) use passwords::{Passwords, hash as hash_password};
+pub(crate) use refusals::Refusals;
+pub use refusals::Refused as RefusedSignature;
+pub(crate) use replays::Replays;
+pub(crate) use uses::Uses;
 
 use crate::app::App;
 
@@ -29,8 +45,8 @@ use crate::app::App;
 pub enum Verdict {
     /// Yes, as this principal.
     Allowed(Allowed),
-    /// No.
-    Refused(Refusal),
+    /// No; and what is missing, when the credential is proven and lacks something.
+    Refused(Refusal, Option<String>),
     /// Neither.
     CannotSay,
 }
@@ -39,52 +55,253 @@ pub enum Verdict {
 #[derive(Clone, Debug)]
 pub struct Allowed {
     /// The credential.
-    pub loaded: Arc<Loaded>,
+    pub entry: Arc<Entry>,
     /// The account acted for.
     pub acting_account: AccountId,
     /// What its token says it may do; never more than the credential may now.
     pub scopes: String,
+    /// The verified digest of the body, for an upstream that must compare.
+    pub content_digest: Option<String>,
 }
 
-impl From<CannotSay> for Verdict {
+/// A request to judge, with what only some gateways know.
+#[derive(Clone, Copy, Debug)]
+pub struct Question<'a, F> {
+    /// The request.
+    pub request: Request<'a, F>,
+    /// Its body, as far as the gateway has it.
+    pub body: Body<'a>,
+    /// Scopes that the gateway demands for this route, joined by blanks; empty: none.
+    pub require: &'a str,
+    /// This verification's id.
+    pub request_id: &'a str,
+}
+
+/// Why a request is not allowed.
+pub(crate) enum No {
+    Refused(Refusal),
+    Lacking(String),
+    CannotSay,
+}
+
+impl From<CannotSay> for No {
     fn from(_: CannotSay) -> Self {
         Self::CannotSay
     }
 }
 
+impl From<Refusal> for No {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refused(refusal)
+    }
+}
+
+/// A proven credential, not judged yet.
+struct Proven {
+    entry: Arc<Entry>,
+    /// What its token was given; None when it was presented itself.
+    granted: Option<String>,
+    content_digest: Option<String>,
+}
+
+impl From<Arc<Entry>> for Proven {
+    fn from(entry: Arc<Entry>) -> Self {
+        Self { entry, granted: None, content_digest: None }
+    }
+}
+
 /// Judges a request.
-pub async fn verify<F: Fields>(app: &App, request: &Request<'_, F>) -> Verdict {
-    let verdict = match decide(app, request).await {
-        Ok(Ok(allowed)) => Verdict::Allowed(allowed),
-        Ok(Err(refusal)) => Verdict::Refused(refusal),
-        Err(CannotSay) => Verdict::CannotSay,
+pub async fn verify<F: Fields>(app: &App, question: &Question<'_, F>) -> Verdict {
+    let verdict = match decide(app, question).await {
+        Ok(allowed) => Verdict::Allowed(allowed),
+        Err(No::Refused(refusal)) => Verdict::Refused(refusal, None),
+        Err(No::Lacking(missing)) => Verdict::Refused(Refusal::InsufficientScope, Some(missing)),
+        Err(No::CannotSay) => Verdict::CannotSay,
     };
     app.metrics.count(&verdict);
     verdict
 }
 
-async fn decide<F: Fields>(app: &App, request: &Request<'_, F>) -> Result<Result<Allowed, Refusal>, CannotSay> {
-    let token = match schemes::present(request.fields) {
-        Presented::Nothing => return Ok(Err(Refusal::NoCredential)),
-        Presented::Several => return Ok(Err(Refusal::SeveralCredentials)),
-        Presented::Junk => return Ok(Err(Refusal::Unauthenticated)),
-        Presented::Token(token) => token,
+async fn decide<F: Fields>(app: &App, question: &Question<'_, F>) -> Result<Allowed, No> {
+    let request = &question.request;
+    let Proven { entry, granted, content_digest } = match schemes::present(request.fields) {
+        Presented::Nothing => match legacy_body(question) {
+            Some(login) => password(app, &login.username, &login.password, request.client_ip).await?.into(),
+            None => return Err(Refusal::NoCredential.into()),
+        },
+        Presented::Several => return Err(Refusal::SeveralCredentials.into()),
+        Presented::Junk => return Err(Refusal::Unauthenticated.into()),
+        Presented::Token(token) => {
+            let claims = app.tokens.check(token, app.clock.now()).ok_or(Refusal::Unauthenticated)?;
+            let entry = app.index.credential(&claims.sub).await?.ok_or(Refusal::Unauthenticated)?;
+            Proven { entry, granted: Some(claims.scope.clone()), content_digest: None }
+        }
+        Presented::Key(text) => key(app, text).await?.into(),
+        Presented::Pair(pair) => pair_of(app, &pair, request.client_ip).await?.into(),
+        Presented::Signed(parameters) => signed(app, &parameters, question).await?,
     };
-    let Some(claims) = app.tokens.check(token, app.clock.now()) else { return Ok(Err(Refusal::Unauthenticated)) };
-    let Some(loaded) = app.index.credential(&claims.sub).await? else { return Ok(Err(Refusal::Unauthenticated)) };
-    let Some((own, kind)) = living(app, &loaded.credential, request.client_ip).await? else { return Ok(Err(Refusal::Unauthenticated)) };
-    let acting_account = match judge::acting_account(own.id, kind, request.fields) {
-        Ok(id) => id,
-        Err(refusal) => return Ok(Err(refusal)),
-    };
+    let (own, kind) = living(app, &entry.credential, request.client_ip).await?.ok_or(Refusal::Unauthenticated)?;
+    let acting_account = judge::acting_account(own.id, kind, request.fields)?;
     if acting_account != own.id {
         let acting = app.index.account(acting_account).await?;
-        if let Err(refusal) = judge::may_act_for(&own, kind, acting.as_deref()) {
-            return Ok(Err(refusal));
+        judge::may_act_for(&own, kind, acting.as_deref())?;
+    }
+    let scopes = granted.map_or_else(|| entry.credential.access.words(), |granted| narrowed(&granted, &entry.credential.access));
+    may_call(app, kind, &entry.credential.access, &scopes, question)?;
+    let now = app.clock.now();
+    if entry.should_note(now) {
+        app.uses.note(entry.credential.id, request, now);
+    }
+    Ok(Allowed { entry, acting_account, scopes, content_digest })
+}
+
+/// A login in the body of the older transports, where the gateway hands us the body.
+fn legacy_body<F: Fields>(question: &Question<'_, F>) -> Option<schemes::legacy::Login> {
+    let Body::Given(body) = question.body else { return None };
+    if question.request.method != "POST" {
+        return None;
+    }
+    if body.starts_with(b"m4u") {
+        return schemes::legacy::text::parse(body).ok().map(|call| call.login);
+    }
+    schemes::legacy::xml::parse(body).ok().map(|call| call.login)
+}
+
+/// A credential of `kind` with this public part and secret; the same work for unknown, wrong and ended.
+async fn secret(app: &App, kind: credential::Kind, public_id: &str, secret: &str) -> Result<Arc<Entry>, No> {
+    let entry = app.index.credential(public_id).await?.filter(|entry| entry.credential.kind == kind);
+    let presented = app.keys.pepper.digest(secret.as_bytes());
+    let proven = Entry::has_secret(entry.as_deref(), &presented, &app.dummy_digest, app.clock.now());
+    entry.filter(|_| proven).ok_or(No::Refused(Refusal::Unauthenticated))
+}
+
+async fn key(app: &App, text: &str) -> Result<Arc<Entry>, No> {
+    let parts = app.format.parse_key(Purpose::ApiKey, text).ok_or(Refusal::Unauthenticated)?;
+    secret(app, credential::Kind::ApiKey, parts.public_id, text).await
+}
+
+/// A pair is a Basic key and its secret, or a legacy username and password. A signing key presented so is refused: its secret must not travel.
+async fn pair_of(app: &App, pair: &Pair, client_ip: Option<IpAddr>) -> Result<Arc<Entry>, No> {
+    if app.format.is_public_id(Purpose::Basic, pair.user()) {
+        if !app.format.is_secret(pair.password()) {
+            return Err(Refusal::Unauthenticated.into());
+        }
+        return secret(app, credential::Kind::Basic, pair.user(), pair.password()).await;
+    }
+    password(app, pair.user(), &Plain::new(pair.password().to_owned()), client_ip).await
+}
+
+/// A legacy username and password. What was right before is known by its fast hash; everything else costs a guess and Argon2id.
+pub(crate) async fn password(app: &App, username: &str, password: &Plain, client_ip: Option<IpAddr>) -> Result<Arc<Entry>, No> {
+    let now = app.clock.now();
+    let entry = app.index.credential(username).await?.filter(|entry| entry.credential.kind == credential::Kind::Legacy);
+    let fast = app.fast.digest(format!("{}:{}", username, password.expose()).as_bytes());
+    if let Some(entry) = entry.as_ref().filter(|entry| entry.knows_password(&fast)) {
+        return Ok(entry.clone());
+    }
+    if !app.passwords.may_try(username, client_ip, now) {
+        return Err(Refusal::TooManyFailures.into());
+    }
+    match (app.passwords.check(entry.as_deref().and_then(Entry::password), password).await, entry) {
+        (passwords::Answer::Right, Some(entry)) => {
+            entry.remember_password(fast);
+            app.passwords.note_success(username, client_ip, now);
+            Ok(entry)
+        }
+        (passwords::Answer::Busy, _) => Err(No::CannotSay),
+        _ => {
+            app.passwords.note_failure(username, client_ip, now);
+            Err(Refusal::Unauthenticated.into())
         }
     }
-    let scopes = narrowed(&claims.scope, &loaded.credential.access);
-    Ok(Ok(Allowed { loaded, acting_account, scopes }))
+}
+
+/// A signature over the request. Why one is refused is kept for the people of its account; the client learns only that it is.
+async fn signed<F: Fields>(app: &App, parameters: &hmac::Parameters<'_>, question: &Question<'_, F>) -> Result<Proven, No> {
+    let (now, policy) = (app.clock.now(), signing::Policy::default());
+    let known = app.format.is_public_id(Purpose::Hmac, parameters.username);
+    let entry = if known { app.index.credential(parameters.username).await? } else { None };
+    let entry = entry.filter(|entry| entry.credential.kind == credential::Kind::Hmac);
+    let nobody = [signing::Key::prepare(b"a secret that nobody has", parameters.algorithm)];
+    let keys: Vec<&signing::Key> = entry.iter().flat_map(|entry| entry.signing_keys(parameters.algorithm, now)).collect();
+    let keys = if keys.is_empty() { nobody.iter().collect() } else { keys };
+    let mut failure = None;
+    for key in keys {
+        match hmac::check(parameters, &question.request, question.body, key, now, &policy) {
+            Ok(verified) => {
+                let entry = entry.ok_or(Refusal::Unauthenticated)?;
+                if entry.credential.refuse_replays {
+                    match app.replays.note(verified.replay_key, verified.signed_at, now, policy.skew) {
+                        replays::Answer::New => {}
+                        replays::Answer::Seen => return Err(Refusal::Replayed.into()),
+                        replays::Answer::CannotSay => return Err(No::CannotSay),
+                    }
+                }
+                return Ok(Proven { entry, granted: None, content_digest: verified.content_digest.map(|digest| digest.to_string()) });
+            }
+            Err(why) => failure = Some(why),
+        }
+    }
+    if let (Some(entry), Some(failure)) = (entry, failure) {
+        app.refusals.keep(RefusedSignature {
+            request_id: question.request_id.to_owned(),
+            at: now,
+            account_id: entry.credential.account_id,
+            public_id: entry.credential.public_id.clone(),
+            explanation: hmac::explain(parameters, &question.request, failure, now),
+        });
+    }
+    Err(Refusal::Unauthenticated.into())
+}
+
+/// Whether what a credential may do now (`access`, and of that what its token was given, `scopes`) suffices for the request.
+///
+/// Two things can ask for something: the gateway for its route, and the operator's catalogue for the operation. Where neither does, only
+/// full access passes: what nobody described, a limited credential may not do.
+fn may_call<F: Fields>(app: &App, kind: &Kind, access: &Access, scopes: &str, question: &Question<'_, F>) -> Result<(), No> {
+    let everything = match access {
+        Access::Full => scopes == "*",
+        Access::FineGrained(_) => false,
+        Access::Roles(roles) => roles.iter().filter_map(|role| kind.credentials.find_role(role)).any(|role| role.allows.everything),
+    };
+    let held = |word: &&str| scopes.split(' ').any(|scope| scope == *word);
+    let lacking: Vec<&str> = question.require.split([' ', ',']).filter(|word| !word.is_empty()).filter(|word| !everything && !held(word)).collect();
+    if !lacking.is_empty() {
+        return Err(No::Lacking(lacking.join(" ")));
+    }
+    if everything && access == &Access::Full {
+        return Ok(());
+    }
+    let demanded = !question.require.trim().is_empty();
+    let Some(catalogue) = app.index.catalogue() else {
+        // a client that asked for less than its full access is told on to the upstream; nothing here could judge it
+        let narrowed_itself = access == &Access::Full;
+        return if everything || demanded || narrowed_itself { Ok(()) } else { Err(No::Lacking(String::new())) };
+    };
+    let found = catalogue.find(question.request.method, question.request.target);
+    let narrowed;
+    let (access, rules) = match access {
+        Access::Roles(_) => {
+            let rules: RoleRules = kind.credentials.roles.iter().map(|role| (role.id.clone(), role.allows)).collect();
+            (access, rules)
+        }
+        // a token may have been given less than its credential has
+        _ => {
+            narrowed = Access::FineGrained(scopes.split(' ').filter_map(|scope| scope.parse::<Scope>().ok()).collect());
+            (&narrowed, RoleRules::new())
+        }
+    };
+    match permits(access, &rules, &found) {
+        Ok(()) => Ok(()),
+        Err(Missing::Ambiguous) => Err(Refusal::TargetAmbiguous.into()),
+        Err(Missing::Scopes(scopes)) => Err(No::Lacking(scopes.iter().map(Scope::as_str).collect::<Vec<_>>().join(" "))),
+        // a role that may do everything needs no catalogue entry, but a path that reads one way
+        Err(Missing::Unknown) if everything => Ok(()),
+        Err(Missing::Unknown | Missing::Role { .. }) => {
+            debug_assert!(!matches!(found, Match::Ambiguous));
+            Err(No::Lacking(String::new()))
+        }
+    }
 }
 
 /// What a token was given, less what its credential has lost since.
@@ -117,26 +334,28 @@ async fn living<'a>(app: &'a App, credential: &Credential, client_ip: Option<IpA
     Ok(judge::in_good_standing(&own, kind, above.iter().map(AsRef::as_ref)).then_some((own, kind)))
 }
 
+/// The living credential behind `entry`, or None: what the native legacy operations and the key-management API ask.
+pub(crate) async fn is_living(app: &App, entry: &Entry, client_ip: Option<IpAddr>) -> Result<bool, CannotSay> {
+    Ok(living(app, &entry.credential, client_ip).await?.is_some())
+}
+
+/// The living API key that `text` is; None when it is none of ours, or has ended.
+pub(crate) async fn authenticate_key(app: &App, text: &str, client_ip: Option<IpAddr>) -> Result<Option<Arc<Entry>>, CannotSay> {
+    match key(app, text).await {
+        Ok(entry) => Ok(is_living(app, &entry, client_ip).await?.then_some(entry)),
+        Err(No::CannotSay) => Err(CannotSay),
+        Err(_) => Ok(None),
+    }
+}
+
 /// The living client credential with this id and secret; None for unknown, wrong, ended and suspended alike, after the same work.
-pub(crate) async fn authenticate_client(app: &App, id: &str, secret: &Plain, client_ip: Option<IpAddr>) -> Result<Option<Arc<Loaded>>, CannotSay> {
-    if !app.format.is_public_id(Purpose::Client, id) || !app.format.is_secret(secret.expose()) {
+pub(crate) async fn authenticate_client(app: &App, id: &str, presented: &Plain, client_ip: Option<IpAddr>) -> Result<Option<Arc<Entry>>, CannotSay> {
+    if !app.format.is_public_id(Purpose::Client, id) || !app.format.is_secret(presented.expose()) {
         return Ok(None);
     }
-    let loaded = app.index.credential(id).await?;
-    let presented = app.keys.pepper.digest(secret.expose().as_bytes());
-    let now = app.clock.now();
-    let mut proven = subtle::Choice::from(0);
-    let mut compared = 0;
-    for stored in loaded.iter().flat_map(|loaded| &loaded.secrets) {
-        let lives = u8::from(stored.expires_at.is_none_or(|end| now < end));
-        proven |= stored.digest.matches(&presented) & subtle::Choice::from(lives);
-        compared += 1;
+    match secret(app, credential::Kind::Client, id, presented.expose()).await {
+        Ok(entry) => Ok(is_living(app, &entry, client_ip).await?.then_some(entry)),
+        Err(No::CannotSay) => Err(CannotSay),
+        Err(_) => Ok(None),
     }
-    if compared == 0 {
-        // nothing to compare with: compare all the same
-        proven &= presented.matches(&app.dummy_digest);
-    }
-    let Some(loaded) = loaded else { return Ok(None) };
-    let standing = living(app, &loaded.credential, client_ip).await?;
-    Ok((bool::from(proven) && standing.is_some()).then_some(loaded))
 }

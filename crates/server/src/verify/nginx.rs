@@ -8,7 +8,7 @@ use axum::extract::State;
 use bytes::Bytes;
 use claviger_domain::{
     judge::Refusal,
-    schemes::{self, Fields},
+    schemes::{self, Fields, signing::Body},
 };
 use http_body_util::Full;
 use hyper::{
@@ -16,7 +16,7 @@ use hyper::{
     header::{CACHE_CONTROL, HeaderName, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE},
 };
 
-use super::{Allowed, Verdict, verify};
+use super::{Allowed, Question, Verdict, verify};
 use crate::{app::App, problem::Problem, request};
 
 /// Header fields as hyper holds them.
@@ -42,9 +42,10 @@ pub(crate) async fn answer_nginx(app: &App, headers: &HeaderMap) -> Response<Ful
         client_ip: text("x-real-ip").and_then(|ip| ip.parse::<IpAddr>().ok()),
     };
     let request_id = request::request_id(app, headers);
-    match verify(app, &request).await {
+    let require = text("x-claviger-require").unwrap_or_default();
+    match verify(app, &Question { request, body: Body::NotSeen, require, request_id: &request_id }).await {
         Verdict::Allowed(allowed) => yes(&allowed, &request_id),
-        Verdict::Refused(refusal) => no(refusal, &request_id),
+        Verdict::Refused(refusal, missing) => no(refusal, missing, &request_id),
         Verdict::CannotSay => cannot_say(&request_id),
     }
 }
@@ -57,12 +58,13 @@ const NAMES: [HeaderName; 6] = [
     HeaderName::from_static("x-claviger-scopes"),
     HeaderName::from_static("x-claviger-request-id"),
 ];
+const DIGEST: HeaderName = HeaderName::from_static("x-claviger-content-digest");
 const STATUS: HeaderName = HeaderName::from_static("x-claviger-status");
 const PROBLEM: HeaderName = HeaderName::from_static("x-claviger-problem");
 
 fn yes(allowed: &Allowed, request_id: &str) -> Response<Full<Bytes>> {
     let mut response = empty(StatusCode::OK);
-    let credential = &allowed.loaded.credential;
+    let credential = &allowed.entry.credential;
     let values = [
         value(&credential.account_id.to_string()),
         value(&allowed.acting_account.to_string()),
@@ -75,6 +77,7 @@ fn yes(allowed: &Allowed, request_id: &str) -> Response<Full<Bytes>> {
     for (name, value) in NAMES.into_iter().zip(values) {
         headers.insert(name, value);
     }
+    headers.insert(DIGEST, value(allowed.content_digest.as_deref().unwrap_or_default()));
     response
 }
 
@@ -84,7 +87,7 @@ fn value(text: &str) -> HeaderValue {
     HeaderValue::from_str(text).unwrap_or(HeaderValue::from_static("-"))
 }
 
-fn no(refusal: Refusal, request_id: &str) -> Response<Full<Bytes>> {
+fn no(refusal: Refusal, missing: Option<String>, request_id: &str) -> Response<Full<Bytes>> {
     let passed_on = if refusal.status() == 401 { StatusCode::UNAUTHORIZED } else { StatusCode::FORBIDDEN };
     let mut response = empty(passed_on);
     let headers = response.headers_mut();
@@ -92,12 +95,20 @@ fn no(refusal: Refusal, request_id: &str) -> Response<Full<Bytes>> {
     match refusal {
         Refusal::NoCredential => headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"claviger\"")),
         Refusal::Unauthenticated => headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"claviger\", error=\"invalid_token\"")),
+        Refusal::InsufficientScope => headers.insert(WWW_AUTHENTICATE, insufficient(missing.as_deref())),
+        Refusal::TooManyFailures => headers.insert(RETRY_AFTER, HeaderValue::from_static("30")),
         _ => None,
     };
     headers.insert(STATUS, HeaderValue::from(refusal.status()));
-    headers.insert(PROBLEM, value(&request::problem_json(&Problem::from(refusal), request_id).to_string()));
+    headers.insert(PROBLEM, value(&request::problem_json(&Problem::refused(refusal, missing), request_id).to_string()));
     headers.insert(NAMES[5].clone(), value(request_id));
     response
+}
+
+/// RFC 6750, section 3: what is missing stands in the challenge too.
+fn insufficient(missing: Option<&str>) -> HeaderValue {
+    let scope = missing.filter(|missing| !missing.is_empty()).map_or_else(String::new, |missing| format!(", scope=\"{missing}\""));
+    value(&format!("Bearer realm=\"claviger\", error=\"insufficient_scope\"{scope}"))
 }
 
 fn cannot_say(request_id: &str) -> Response<Full<Bytes>> {

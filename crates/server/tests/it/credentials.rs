@@ -17,11 +17,15 @@ on_both_engines! {
         let expected = json!({
             "id": id, "account_id": acme, "kind": "client", "public_id": public_id, "label": "Dev@example.com", "access": { "level": "full" },
             "state": "active", "expires_at": null, "allowed_networks": null, "created_at": START_TEXT,
+            "description": null, "refuse_replays": false, "ended": null, "last_used": null,
         });
         assert_eq!(body, expected);
         let one = format!("{path}/{}", id.as_str().expect("an id"));
         let shown = operator.get(&one).await;
-        assert_eq!((shown.status, shown.json()), (200, expected.clone()));
+        let mut body = shown.json();
+        let secrets = body.as_object_mut().expect("an object").remove("secrets");
+        assert_eq!((shown.status, body), (200, expected.clone()));
+        assert_eq!(secrets.as_ref().and_then(|secrets| secrets[0]["hint"].as_str()), Some(&*format!("…{}", &secret[secret.len() - 4..])));
         let listed = operator.get(&path).await;
         assert_eq!(listed.json(), json!({ "items": [expected], "next_cursor": null }));
         let deleted = operator.delete(&one).await;
@@ -80,10 +84,10 @@ async fn what_is_wrong_with_a_credential_is_told_all_at_once() {
         (json!({ "email": "nonsense" }), "#/email", "email_invalid"),
         (json!({ "email": long }), "#/email", "email_too_long"),
         (json!({ "email": null }), "#/email", "email_required"),
-        (json!({ "email": "a@b.co", "kind": "hmac" }), "#/kind", "value_unknown"),
+        (json!({ "email": "a@b.co", "kind": "hmac" }), "#/kind", "kind_not_of_this_account"),
         (json!({ "email": "a@b.co", "kind": "nonsense" }), "#/kind", "value_unknown"),
         (json!({ "email": "a@b.co", "access": { "level": "fine_grained", "scopes": ["orders:read"] } }), "#/access", "access_not_of_this_account"),
-        (json!({ "email": "a@b.co", "access": { "level": "full", "scopes": ["orders:read"] } }), "#/access", "scopes_with_full"),
+        (json!({ "email": "a@b.co", "access": { "level": "full", "scopes": ["orders:read"] } }), "#/access", "scopes_unexpected"),
         (json!({ "email": "a@b.co", "access": { "level": "everything" } }), "#/access/level", "value_unknown"),
         (json!({ "email": "a@b.co", "access": {} }), "#/access/level", "field_required"),
         (json!({ "email": "a@b.co", "access": { "level": "full", "x": 1 } }), "#/access/x", "unknown_field"),

@@ -12,6 +12,7 @@ mod headers;
 mod idempotency;
 mod indistinguishable;
 mod journey;
+mod kinds;
 mod members;
 mod oauth;
 mod permissions;

@@ -11,7 +11,7 @@ use crate::{
 };
 
 /// Every verb with what it is sent; the path's `{…}` say what it is about.
-const VERBS: [(&str, &str, &str); 48] = [
+const VERBS: [(&str, &str, &str); 115] = [
     ("GET", "/", ""),
     ("GET", "/account", ""),
     ("GET", "/account/members", ""),
@@ -57,13 +57,80 @@ const VERBS: [(&str, &str, &str); 48] = [
     ("GET", "/v1/accounts/{id}/events", ""),
     ("GET", "/.well-known/jwks.json", ""),
     ("GET", "/.well-known/oauth-authorization-server", ""),
+    ("POST", "/account/{page}/find", "pasted=x"),
+    ("GET", "/account/{page}/delete", ""),
+    ("POST", "/account/{page}/delete", ""),
+    ("POST", "/account/{page}/request", ""),
+    ("GET", "/account/{page}/{id}", ""),
+    ("GET", "/account/{page}/{id}/edit", ""),
+    ("POST", "/account/{page}/{id}/edit", ""),
+    ("GET", "/account/{page}/{id}/password", ""),
+    ("POST", "/account/{page}/{id}/password", "password=Secret1"),
+    ("GET", "/account/{page}/{id}/rotate", ""),
+    ("POST", "/account/{page}/{id}/rotate", "overlap=0"),
+    ("GET", "/account/{page}/{id}/finish", ""),
+    ("POST", "/account/{page}/{id}/finish", ""),
+    ("GET", "/account/{page}/{id}/keep-old", ""),
+    ("POST", "/account/{page}/{id}/keep-old", ""),
+    ("GET", "/account/{page}/{id}/pause", ""),
+    ("POST", "/account/{page}/{id}/pause", ""),
+    ("GET", "/account/{page}/{id}/resume", ""),
+    ("POST", "/account/{page}/{id}/resume", ""),
+    ("GET", "/account/{page}/{id}/restore", ""),
+    ("POST", "/account/{page}/{id}/restore", ""),
+    ("GET", "/account/below/{account}/{page}", ""),
+    ("POST", "/account/below/{account}/{page}", "once=x&email=new%40example.com"),
+    ("GET", "/account/below/{account}/{page}/new", ""),
+    ("POST", "/account/below/{account}/{page}/find", "pasted=x"),
+    ("GET", "/account/below/{account}/{page}/delete", ""),
+    ("POST", "/account/below/{account}/{page}/delete", ""),
+    ("POST", "/account/below/{account}/{page}/request", ""),
+    ("GET", "/account/below/{account}/{page}/{id}", ""),
+    ("GET", "/account/below/{account}/{page}/{id}/delete", ""),
+    ("POST", "/account/below/{account}/{page}/{id}/delete", ""),
+    ("GET", "/account/below/{account}/{page}/{id}/edit", ""),
+    ("POST", "/account/below/{account}/{page}/{id}/edit", ""),
+    ("GET", "/account/below/{account}/{page}/{id}/password", ""),
+    ("POST", "/account/below/{account}/{page}/{id}/password", "password=Secret1"),
+    ("GET", "/account/below/{account}/{page}/{id}/rotate", ""),
+    ("POST", "/account/below/{account}/{page}/{id}/rotate", "overlap=0"),
+    ("GET", "/account/below/{account}/{page}/{id}/finish", ""),
+    ("POST", "/account/below/{account}/{page}/{id}/finish", ""),
+    ("GET", "/account/below/{account}/{page}/{id}/keep-old", ""),
+    ("POST", "/account/below/{account}/{page}/{id}/keep-old", ""),
+    ("GET", "/account/below/{account}/{page}/{id}/pause", ""),
+    ("POST", "/account/below/{account}/{page}/{id}/pause", ""),
+    ("GET", "/account/below/{account}/{page}/{id}/resume", ""),
+    ("POST", "/account/below/{account}/{page}/{id}/resume", ""),
+    ("GET", "/account/below/{account}/{page}/{id}/restore", ""),
+    ("POST", "/account/below/{account}/{page}/{id}/restore", ""),
+    ("PATCH", "/v1/accounts/{id}/credentials/{credential_id}", "{}"),
+    ("POST", "/v1/accounts/{id}/credentials/{credential_id}/rotate", "{}"),
+    ("POST", "/v1/accounts/{id}/credentials/{credential_id}/settle", r#"{"keep":"new"}"#),
+    ("POST", "/v1/accounts/{id}/credentials/{credential_id}/pause", "{}"),
+    ("POST", "/v1/accounts/{id}/credentials/{credential_id}/resume", "{}"),
+    ("POST", "/v1/accounts/{id}/credentials/{credential_id}/revoke", "{}"),
+    ("POST", "/v1/accounts/{id}/credentials/{credential_id}/restore", "{}"),
+    ("PUT", "/v1/accounts/{id}/credentials/{credential_id}/password", r#"{"password":"Secret1"}"#),
+    ("GET", "/v1/accounts/{id}/refusals", ""),
+    ("GET", "/v1/accounts/{id}/refusals/{request_id}", ""),
+    ("GET", "/v1/catalogue", ""),
+    ("PUT", "/v1/catalogue", "nonsense"),
+    ("GET", "/v1/api-key/keys", ""),
+    ("POST", "/v1/api-key/keys", r#"{"owner":"a@b.co"}"#),
+    ("GET", "/v1/api-key/keys/{api_key_id}", ""),
+    ("PATCH", "/v1/api-key/keys/{api_key_id}", "{}"),
+    ("DELETE", "/v1/api-key/keys/{api_key_id}", ""),
+    ("PUT", "/v1/api-key/keys/{api_key_id}/roles/{role}", ""),
+    ("DELETE", "/v1/api-key/keys/{api_key_id}/roles/{role}", ""),
+    ("GET", "/v1/audit-log/history", ""),
     ("GET", "/openapi.json", ""),
     ("GET", "/sign-in/{token}", ""),
     ("POST", "/sign-out", ""),
 ];
 
 /// Routes that ask no one who they are; each has tests of its own.
-const PROVE_THEMSELVES: [(&str, &str); 3] = [("POST", "/auth/token"), ("POST", "/oauth2/token"), ("GET", "/assets/{name}")];
+const PROVE_THEMSELVES: [(&str, &str); 4] = [("POST", "/legacy"), ("POST", "/auth/token"), ("POST", "/oauth2/token"), ("GET", "/assets/{name}")];
 
 /// Routes of the gateway listener, which is private by where it listens.
 const OF_THE_GATEWAY: [(&str, &str); 5] =
@@ -166,6 +233,10 @@ impl Tree {
             .replace("/operator/keys/{id}", &format!("/operator/keys/{key}"))
             .replace("{id}", account)
             .replace("{email}", email)
+            .replace("{account}", account)
+            .replace("{api_key_id}", "01890000-0000-7000-8000-000000000001")
+            .replace("{role}", "viewer")
+            .replace("{request_id}", "unknown")
             .replace("{token}", "spent");
         let body = body.replace("{email}", email).replace("{role}", role);
         let content_type = match (method, body.starts_with('{')) {
@@ -184,7 +255,7 @@ impl Tree {
 
 /// Whether a verb is about one account among several.
 fn is_about_an_account(template: &str) -> bool {
-    (template.contains("{id}") && !template.starts_with("/operator/keys")) || template.contains("{email}")
+    (template.contains("{id}") && !template.starts_with("/operator/keys")) || template.contains("{email}") || template.contains("{account}")
 }
 
 async fn column(who: Who) -> Vec<String> {
@@ -259,7 +330,14 @@ async fn every_operation_that_is_not_public_asks_who_is_there() {
             continue;
         }
         let (method, template) = routes::route(&route);
-        let path = template.replace("{credential_id}", "{id}").replace("{id}", "01890000-0000-7000-8000-000000000001").replace("{email}", "a@b.co");
+        let path = template
+            .replace("{credential_id}", "{id}")
+            .replace("{id}", "01890000-0000-7000-8000-000000000001")
+            .replace("{email}", "a@b.co")
+            .replace("{account}", "x")
+            .replace("{api_key_id}", "x")
+            .replace("{role}", "x")
+            .replace("{request_id}", "x");
         for caller in [world.anyone(), world.operator_person().await] {
             let answer = caller.json(method.clone(), &path, "{}").await;
             answer.assert_problem(401, "credential_required");

@@ -3,7 +3,6 @@ use std::collections::BTreeSet;
 
 use axum::http::Method;
 
-const CONSOLE: &str = include_str!("../../src/console/mod.rs");
 const ROUTER: &str = include_str!("../../src/router.rs");
 
 /// A route: method and path template.
@@ -11,7 +10,12 @@ pub(crate) type Route = (Method, String);
 
 /// The console's routes.
 pub(crate) fn console() -> BTreeSet<(String, String)> {
-    parse(CONSOLE)
+    let (fixed, pages) = include_str!("../../src/console/mod.rs").split_once("fn credential_pages()").expect("it is there");
+    let mut all = parse(fixed);
+    for base in ["/account/{page}", "/account/below/{account}/{page}"] {
+        all.extend(parse(pages).into_iter().map(|(method, path)| (method, format!("{base}{}", path.trim_end_matches('/')))));
+    }
+    all
 }
 
 /// The routes of both listeners that are not in the OpenAPI document.

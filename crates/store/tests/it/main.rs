@@ -5,13 +5,18 @@ use claviger_domain::{
     access::Access,
     account::{Account, Lineage, Status},
     chance::Chance,
-    credential::{Credential, Kind, State},
+    credential::{Credential, Kind, SecretView, State},
     event::{Action, Event},
     id::{AccountId, CredentialId, EventId, SecretId},
     secret::Digest,
     time::Timestamp,
 };
-use claviger_store::{Recorded, Store, StoreError, Tx, credential::StoredSecret, member::Member, session::Person};
+use claviger_store::{
+    Recorded, Store, StoreError, Tx,
+    credential::{Material, StoredSecret},
+    member::Member,
+    session::Person,
+};
 use claviger_testkit::postgres::{Cluster, Database};
 
 mod migrations;
@@ -173,6 +178,9 @@ pub(crate) fn credential(account: AccountId, public_id: &str) -> (Credential, St
         id: CredentialId::new(at(0), &Counting),
         account_id: account,
         kind: Kind::Client,
+        description: None,
+        refuse_replays: false,
+        end: None,
         public_id: public_id.into(),
         label: "dev@example.com".into(),
         access: Access::Full,
@@ -181,7 +189,8 @@ pub(crate) fn credential(account: AccountId, public_id: &str) -> (Credential, St
         allowed_networks: Vec::new(),
         created_at: at(0),
     };
-    let secret = StoredSecret { id: SecretId::new(at(0), &Counting), digest: digest(public_id), hint: "…abcd".into(), expires_at: None };
+    let view = SecretView { id: SecretId::new(at(0), &Counting), hint: "…abcd".into(), created_at: at(0), expires_at: None };
+    let secret = StoredSecret { view, material: Material::Digest(digest(public_id)) };
     (credential, secret)
 }
 

@@ -6,6 +6,8 @@ use claviger_store::{
     revision::{Changed, Position},
 };
 
+use claviger_domain::credential::End;
+
 use super::*;
 
 async fn position(store: &Store) -> Position {
@@ -47,8 +49,11 @@ on_both_engines! {
         }
 
         let before = position(&store).await.rev;
+        let credential_id = credential.id;
         let mut tx = store.begin().await.expect("begun");
-        tx.end_credential(credential.id, State::Deleted, at(1), "operator:test").await.expect("ended");
+        let end = End { at: at(1), by: "operator:test".into(), reason: None };
+        tx.update_credential(&Credential { state: State::Deleted, end: Some(end), ..credential }).await.expect("ended");
+        tx.delete_secrets(credential_id).await.expect("forgotten");
         let done = recorded(&mut tx, Some(acme.id)).await;
         tx.commit(done).await.expect("committed");
         assert_eq!(changes_after(&store, before).await, [Changed::Credential("clv_client_1".into())]);

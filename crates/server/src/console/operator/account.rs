@@ -10,7 +10,7 @@ use claviger_domain::{
     kind::Kind,
     policy::{ManageCredentials, ManageMembers, SeeAccount},
 };
-use claviger_store::{account::AccountChange, page::PageRequest};
+use claviger_store::{account::AccountChange, credential::Filter, page::PageRequest};
 use serde::Deserialize;
 
 use crate::{
@@ -152,13 +152,15 @@ async fn render(operator: &OperatorPerson, account: Account, at: At, dialog: Opt
     let kind = kind(operator, &account)?;
     let members = members::list(app, &app.permit::<ManageMembers>(&operator.context, actor, account.id).await?).await?;
     let shown = PageRequest { after: None, limit: 50 };
-    let credentials = credentials::list(app, &app.permit::<ManageCredentials>(&operator.context, actor, account.id).await?, &shown).await?;
+    let credentials =
+        credentials::list(app, &app.permit::<ManageCredentials>(&operator.context, actor, account.id).await?, &Filter::default(), &shown).await?;
     let mut reader = app.store.reader().await?;
     let events = reader.list_events(account.id, &PageRequest { after: at.after.map(|id| id.to_string()), limit: 20 }).await?;
     let parent = match account.lineage.parent() {
         Some(id) => reader.find_account(id).await?,
         None => None,
     };
+    let asked_by = reader.find_access_request(account.id).await?;
     drop(reader);
     let suspended = account.status == Status::Suspended;
     let mut chrome = frame::of_operator(operator, &account.name, Place::OperatorAccounts);
@@ -186,12 +188,13 @@ async fn render(operator: &OperatorPerson, account: Account, at: At, dialog: Opt
             granted: account.api_access,
             action: href.clone(),
             withdraw_href: format!("{href}/withdraw"),
+            asked_by: asked_by.filter(|_| !account.api_access),
         }),
         members: members.iter().map(member).collect(),
         add_member_href: format!("{href}/members/new"),
-        credentials_heading: kind.console.tab.clone(),
-        credential_columns: list::columns(&kind.console),
-        credentials: credentials.items.iter().map(|credential| list::row(&kind.console, credential, now)).collect(),
+        credentials_heading: kind.console.tab().to_owned(),
+        credential_columns: list::columns(&kind.console, None),
+        credentials: credentials.items.iter().map(|credential| list::row(&kind.console, None, credential, now)).collect(),
         events: events
             .items
             .iter()

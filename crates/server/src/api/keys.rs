@@ -1,0 +1,309 @@
+//! `/v1/api-key/keys` and `/v1/audit-log/history`: keys managed with keys, by customers who automate.
+use axum::{
+    extract::{FromRequestParts, Query},
+    http::{HeaderMap, StatusCode, header, request::Parts},
+    response::{IntoResponse, Response},
+};
+use claviger_domain::{
+    access::Access,
+    credential::{Edit, Wish},
+    id::{AccountId, CredentialId},
+    policy::{Actor, Grant, ManageCredentials},
+    schemes::{self, Presented},
+    time::Timestamp,
+};
+use claviger_store::{
+    credential::{Filter, Listed},
+    event::{Filter as EventFilter, StoredEvent},
+    page::PageRequest,
+};
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+
+use super::{At, List, Paging, created};
+use crate::{
+    app::{App, credentials, once::Once},
+    body::Json,
+    problem::Problem,
+    request::Context,
+    verify::{self, HeaderFields},
+};
+
+/// The caller of a route that API keys may call: a living key, and who it is.
+pub(crate) struct KeyCaller {
+    app: App,
+    context: Context,
+    actor: Actor,
+    account: AccountId,
+}
+
+impl FromRequestParts<App> for KeyCaller {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
+        let context = parts.extensions.get::<Context>().cloned().ok_or_else(|| Problem::internal("no context"))?;
+        let text = match schemes::present(&HeaderFields(&parts.headers)) {
+            Presented::Nothing => return Err(Problem::credential_required()),
+            Presented::Several => return Err(Problem::from(claviger_domain::judge::Refusal::SeveralCredentials)),
+            Presented::Key(text) => text.to_owned(),
+            _ => return Err(Problem::credential_invalid()),
+        };
+        let entry = verify::authenticate_key(app, &text, context.source).await.map_err(|_| Problem::unavailable("key"))?;
+        let entry = entry.ok_or_else(Problem::credential_invalid)?;
+        let credential = &entry.credential;
+        let account = app.store.reader().await?.find_account(credential.account_id).await?.ok_or_else(Problem::credential_invalid)?;
+        let rules = app.kinds.find(&account.kind).map(|kind| &kind.credentials);
+        let manages = |role: &String| rules.and_then(|rules| rules.find_role(role)).is_some_and(|role| role.manages_keys);
+        let manages_keys = matches!(&credential.access, Access::Roles(roles) if roles.iter().any(manages));
+        let actor = Actor::Key { account: account.id, kind: account.kind, public_id: credential.public_id.clone(), manages_keys };
+        Ok(Self { app: app.clone(), context, actor, account: account.id })
+    }
+}
+
+impl KeyCaller {
+    async fn permit(&self, account: AccountId) -> Result<Grant<ManageCredentials>, Problem> {
+        self.app.permit::<ManageCredentials>(&self.context, &self.actor, account).await
+    }
+
+    /// The grant over the account that a key lives in.
+    async fn permit_over(&self, id: CredentialId) -> Result<Grant<ManageCredentials>, Problem> {
+        // whether they manage keys at all, before anything else is said
+        self.permit(self.account).await?;
+        let account = self.app.store.reader().await?.find_credential_account(id).await?.ok_or_else(Problem::not_found)?;
+        self.permit(account).await
+    }
+}
+
+/// An API key.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct KeyView {
+    /// UUID.
+    id: String,
+    /// The tenant or business unit it lives in.
+    account_id: String,
+    /// The key's public beginning.
+    key_id: String,
+    /// The whole key; only in the answer to its creation.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    key: Option<String>,
+    owner: String,
+    description: Option<String>,
+    roles: Vec<String>,
+    created_at: String,
+    last_used_at: Option<String>,
+}
+
+impl From<&Listed> for KeyView {
+    fn from(listed: &Listed) -> Self {
+        let credential = &listed.credential;
+        let roles = match &credential.access {
+            Access::Roles(roles) => roles.iter().cloned().collect(),
+            _ => Vec::new(),
+        };
+        Self {
+            id: credential.id.to_string(),
+            account_id: credential.account_id.to_string(),
+            key_id: credential.public_id.clone(),
+            key: None,
+            owner: credential.label.clone(),
+            description: credential.description.clone(),
+            roles,
+            created_at: credential.created_at.to_string(),
+            last_used_at: listed.used.as_ref().map(|used| used.at.to_string()),
+        }
+    }
+}
+
+async fn view(caller: &KeyCaller, grant: &Grant<ManageCredentials>, id: CredentialId) -> Result<KeyView, Problem> {
+    let (listed, _) = credentials::find(&caller.app, grant, id).await?;
+    Ok(KeyView::from(&listed))
+}
+
+/// Lists the keys of one's own account and of those below it, newest first.
+#[utoipa::path(
+    get, operation_id = "list_keys", path = "/v1/api-key/keys", tag = "api keys", params(Paging),
+    responses((status = 200, body = List<KeyView>), (status = 403, description = "The key's roles do not manage keys"))
+)]
+pub(crate) async fn list(caller: KeyCaller, paging: Paging) -> Result<axum::Json<List<KeyView>>, Problem> {
+    caller.permit(caller.account).await?;
+    let page = caller.app.store.reader().await?.list_credentials_below(caller.account, &Filter::default(), &paging.request()).await?;
+    Ok(super::list(page, |listed| KeyView::from(listed)))
+}
+
+/// Shows a key, its roles included.
+#[utoipa::path(
+    get, operation_id = "show_key", path = "/v1/api-key/keys/{api_key_id}", tag = "api keys", params(("api_key_id" = String, Path)),
+    responses((status = 200, body = KeyView), (status = 403, description = "The key's roles do not manage keys"), (status = 404, description = "No such key"))
+)]
+pub(crate) async fn show(caller: KeyCaller, At(id): At<CredentialId>) -> Result<axum::Json<KeyView>, Problem> {
+    let grant = caller.permit_over(id).await?;
+    view(&caller, &grant, id).await.map(axum::Json)
+}
+
+/// A new key.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Create {
+    /// The email address of the person who answers for it.
+    owner: String,
+    description: Option<String>,
+    /// None: it may do nothing.
+    roles: Option<Vec<String>>,
+    /// A business unit of one's own; one's own account when absent.
+    account_id: Option<String>,
+}
+
+/// Creates a key. The whole key is in this answer and in no other.
+#[utoipa::path(
+    post, operation_id = "create_key", path = "/v1/api-key/keys", tag = "api keys", request_body = Create, params(("Idempotency-Key" = Option<String>, Header)),
+    responses((status = 201, body = KeyView), (status = 403, description = "The key's roles do not manage keys"), (status = 422, description = "A field is wrong"))
+)]
+pub(crate) async fn create(caller: KeyCaller, headers: HeaderMap, body: Json<Create>) -> Result<Response, Problem> {
+    let once = Once::of(&caller.app, &caller.actor, &headers, "api keys", &body.bytes)?;
+    let Create { owner, description, roles, account_id } = body.value;
+    let account = account_id.map_or(Ok(caller.account), |id| id.parse().map_err(|_| Problem::not_found()))?;
+    let grant = caller.permit(account).await?;
+    let wish = Wish { email: Some(owner), description, roles, ..Wish::default() };
+    let make = credentials::create(&caller.app, &caller.context, &grant, wish, once.as_ref());
+    // remembered in one shape, answered in another: so the answer is made from what was remembered
+    let answered = created(&caller.app, once.as_ref(), make).await?;
+    let bytes = axum::body::to_bytes(answered.into_body(), crate::body::LIMIT).await.map_err(|_| Problem::internal("an answer was lost"))?;
+    let made: serde_json::Value = serde_json::from_slice(&bytes).map_err(|_| Problem::internal("an answer was lost"))?;
+    let id = made["id"].as_str().and_then(|id| id.parse().ok()).ok_or_else(|| Problem::internal("an answer was lost"))?;
+    let key = made["secret"].as_str().map(str::to_owned);
+    Ok((StatusCode::CREATED, axum::Json(KeyView { key, ..view(&caller, &grant, id).await? })).into_response())
+}
+
+/// What to change; what is absent stays.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Update {
+    owner: Option<String>,
+    description: Option<String>,
+}
+
+/// Changes a key's owner or description.
+#[utoipa::path(
+    patch, operation_id = "update_key", path = "/v1/api-key/keys/{api_key_id}", tag = "api keys", request_body = Update, params(("api_key_id" = String, Path)),
+    responses((status = 200, body = KeyView), (status = 403, description = "The key's roles do not manage keys"), (status = 404, description = "No such key"))
+)]
+pub(crate) async fn update(caller: KeyCaller, At(id): At<CredentialId>, body: Json<Update>) -> Result<axum::Json<KeyView>, Problem> {
+    let grant = caller.permit_over(id).await?;
+    let Update { owner, description } = body.value;
+    credentials::edit(&caller.app, &caller.context, &grant, id, Edit { email: owner, description, ..Edit::default() }).await?;
+    view(&caller, &grant, id).await.map(axum::Json)
+}
+
+/// Deletes a key and detaches its roles. When it returns, no request with it is accepted.
+#[utoipa::path(
+    delete, operation_id = "delete_key", path = "/v1/api-key/keys/{api_key_id}", tag = "api keys", params(("api_key_id" = String, Path)),
+    responses((status = 204, description = "Ended"), (status = 403, description = "The key's roles do not manage keys"), (status = 404, description = "No such key"))
+)]
+pub(crate) async fn delete(caller: KeyCaller, At(id): At<CredentialId>) -> Result<StatusCode, Problem> {
+    let grant = caller.permit_over(id).await?;
+    credentials::end(&caller.app, &caller.context, &grant, id, None).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Gives a role to a key; it counts on the next request.
+#[utoipa::path(
+    put, operation_id = "give_key_role", path = "/v1/api-key/keys/{api_key_id}/roles/{role}", tag = "api keys",
+    params(("api_key_id" = String, Path), ("role" = String, Path)),
+    responses((status = 200, body = KeyView), (status = 403, description = "The key's roles do not manage keys"), (status = 404, description = "No such key or role"))
+)]
+pub(crate) async fn give_role(caller: KeyCaller, At((id, role)): At<(CredentialId, String)>) -> Result<axum::Json<KeyView>, Problem> {
+    set_role(&caller, id, &role, true).await
+}
+
+/// Takes a role from a key; it counts on the next request.
+#[utoipa::path(
+    delete, operation_id = "take_key_role", path = "/v1/api-key/keys/{api_key_id}/roles/{role}", tag = "api keys",
+    params(("api_key_id" = String, Path), ("role" = String, Path)),
+    responses((status = 200, body = KeyView), (status = 403, description = "The key's roles do not manage keys"), (status = 404, description = "No such key or role"))
+)]
+pub(crate) async fn take_role(caller: KeyCaller, At((id, role)): At<(CredentialId, String)>) -> Result<axum::Json<KeyView>, Problem> {
+    set_role(&caller, id, &role, false).await
+}
+
+async fn set_role(caller: &KeyCaller, id: CredentialId, role: &str, held: bool) -> Result<axum::Json<KeyView>, Problem> {
+    let grant = caller.permit_over(id).await?;
+    credentials::set_role(&caller.app, &caller.context, &grant, id, role, held).await?;
+    view(caller, &grant, id).await.map(axum::Json)
+}
+
+/// Which events.
+#[derive(Default, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields, default)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct Which {
+    /// Of this business unit alone.
+    business_unit: Option<String>,
+    /// By this actor, as events name them.
+    actor: Option<String>,
+    /// About this credential, by its public part.
+    credential: Option<String>,
+    /// At or after; RFC 3339.
+    #[param(value_type = Option<String>)]
+    from: Option<Timestamp>,
+    /// Before; RFC 3339.
+    #[param(value_type = Option<String>)]
+    to: Option<Timestamp>,
+    /// The `next_cursor` of the page before.
+    cursor: Option<String>,
+    /// How many rows: 1 to 200, 50 when absent.
+    limit: Option<u32>,
+}
+
+/// Lists what happened in one's own account and in those below it, newest first; as CSV with `Accept: text/csv`.
+#[utoipa::path(
+    get, operation_id = "audit_log", path = "/v1/audit-log/history", tag = "api keys", params(Which),
+    responses((status = 200, body = List<super::events::EventView>), (status = 403, description = "The key's roles do not manage keys"))
+)]
+pub(crate) async fn history(
+    caller: KeyCaller,
+    headers: HeaderMap,
+    which: Result<Query<Which>, axum::extract::rejection::QueryRejection>,
+) -> Result<Response, Problem> {
+    caller.permit(caller.account).await?;
+    let invalid = |message| Problem::from(claviger_domain::invalid::Invalid::new("query", "query_invalid", message));
+    let Query(which) = which.map_err(|_| invalid("The query takes business_unit, actor, credential, from, to, cursor and limit."))?;
+    let limit = which.limit.unwrap_or(50);
+    let cursor_fits = which.cursor.as_deref().is_none_or(|cursor| cursor.parse::<uuid::Uuid>().is_ok());
+    if !(1..=200).contains(&limit) || !cursor_fits {
+        return Err(invalid("A limit is 1 to 200; a cursor is the next_cursor of the page before."));
+    }
+    let filter = EventFilter { account: which.business_unit, actor: which.actor, target: which.credential, from: which.from, to: which.to };
+    let request = PageRequest { after: which.cursor, limit };
+    let page = caller.app.store.reader().await?.list_events_below(caller.account, &filter, &request).await?;
+    let csv = headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok()).is_some_and(|accept| accept.contains("text/csv"));
+    if csv {
+        let next = page.next.clone().unwrap_or_default();
+        let lines: String = std::iter::once(CSV_HEADER.to_owned()).chain(page.items.iter().map(csv_line)).collect();
+        return Ok(([(header::CONTENT_TYPE, "text/csv; charset=utf-8".to_owned()), (header::HeaderName::from_static("x-next-cursor"), next)], lines)
+            .into_response());
+    }
+    Ok(super::list(page, |event| super::events::EventView::from(event)).into_response())
+}
+
+const CSV_HEADER: &str = "id,at,account_id,actor,action,target,detail,request_id,source\r\n";
+
+/// RFC 4180; a value that a spreadsheet would take for a formula is kept one by a leading apostrophe.
+fn csv_line(event: &StoredEvent) -> String {
+    let at = event.at.to_string();
+    let values = [
+        &event.id,
+        &at,
+        event.account_id.as_deref().unwrap_or_default(),
+        &event.actor,
+        &event.action,
+        &event.target,
+        &event.detail,
+        &event.request_id,
+        event.source.as_deref().unwrap_or_default(),
+    ];
+    let quoted = values.map(|value| {
+        let guard = if value.starts_with(['=', '+', '-', '@', '\t', '\r']) { "'" } else { "" };
+        format!("\"{guard}{}\"", value.replace('"', "\"\""))
+    });
+    format!("{}\r\n", quoted.join(","))
+}

@@ -1,0 +1,54 @@
+//! When credentials were last used: noted in memory, written in batches, never on the way of a request.
+use std::{
+    collections::HashMap,
+    sync::{Mutex, PoisonError},
+};
+
+use claviger_domain::{
+    id::CredentialId,
+    schemes::{Fields, Request},
+    time::Timestamp,
+};
+use claviger_store::{Store, StoreError, credential::LastUse};
+
+/// Uses not written yet, at most; more than that are forgotten.
+const PENDING: usize = 100_000;
+
+/// See the module.
+#[derive(Debug, Default)]
+pub(crate) struct Uses(Mutex<HashMap<CredentialId, LastUse>>);
+
+impl Uses {
+    pub(crate) fn note<F: Fields>(&self, id: CredentialId, request: &Request<'_, F>, now: Timestamp) {
+        let user_agent = request.fields.values("user-agent").next().map(|value| printable(&String::from_utf8_lossy(value), 200));
+        let path = request.target.split('?').next().unwrap_or_default();
+        let last = LastUse {
+            at: now,
+            source: request.client_ip.map(|ip| ip.to_string()),
+            user_agent,
+            route: Some(printable(&format!("{} {path}", request.method), 200)),
+        };
+        let mut pending = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if pending.len() < PENDING || pending.contains_key(&id) {
+            pending.insert(id, last);
+        }
+    }
+
+    /// Writes what was noted so far. What cannot be written is lost: it is only a hint to people.
+    pub(crate) async fn flush(&self, store: &Store) -> Result<(), StoreError> {
+        let pending = std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner));
+        if pending.is_empty() {
+            return Ok(());
+        }
+        let mut tx = store.begin().await?;
+        for (id, last) in pending {
+            tx.record_use(id, &last).await?;
+        }
+        tx.commit_housekeeping().await
+    }
+}
+
+/// What a client sent, safe to show: at most `most` characters, control characters replaced.
+fn printable(text: &str, most: usize) -> String {
+    text.chars().take(most).map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
+}
