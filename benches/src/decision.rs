@@ -5,11 +5,11 @@ use std::hint::black_box;
 
 use claviger_domain::{
     keyed::Keyed,
-    schemes::{Fields, Request, signing::Body},
+    schemes::{Request, signing::Body},
 };
 use claviger_server::{
     app::App,
-    verify::{Question, Verdict, verify},
+    verify::{HeaderFields, Question, Verdict, verify},
 };
 use hyper::{
     HeaderMap,
@@ -71,14 +71,6 @@ pub(crate) fn only(count: usize) -> anyhow::Result<()> {
     let fixture = runtime.block_on(Fixture::make(folder.path()))?;
     let hot = headers(&fixture, &fixture.token)?;
     decide_many(&runtime, &fixture.app, &hot, count)
-}
-
-struct HeaderFields<'a>(&'a HeaderMap);
-
-impl Fields for HeaderFields<'_> {
-    fn values<'a>(&'a self, name: &str) -> impl Iterator<Item = &'a [u8]> {
-        self.0.get_all(name).iter().map(HeaderValue::as_bytes)
-    }
 }
 
 fn decide_many(runtime: &Runtime, app: &App, headers: &HeaderMap, count: usize) -> anyhow::Result<()> {

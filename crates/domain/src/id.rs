@@ -25,6 +25,12 @@ macro_rules! id {
             pub const fn as_bytes(&self) -> &[u8; 16] {
                 self.0.as_bytes()
             }
+
+            /// The id as text, written into `room`.
+            #[must_use]
+            pub fn write<'a>(&self, room: &'a mut [u8; 36]) -> &'a str {
+                self.0.as_hyphenated().encode_lower(room)
+            }
         }
 
         impl fmt::Display for $name {

@@ -2,11 +2,11 @@
 use std::net::IpAddr;
 
 use crate::{
-    access::Access,
     account::{Account, Status},
-    credential::{Credential, State},
+    credential::State,
     id::AccountId,
     kind::{ActsFor, Kind},
+    network::Network,
     schemes::{Fields, Repeated},
     time::Timestamp,
 };
@@ -100,19 +100,32 @@ impl Refusal {
     }
 }
 
-/// Whether credentials of `account` are accepted at all: it and every account above it active, and its gate open.
+/// Whether credentials of `account` are accepted, as far as it lies with the account itself: it is active, and its gate open. The accounts
+/// above it must be active too.
 #[must_use]
-pub fn in_good_standing<'a>(account: &Account, kind: &Kind, mut above: impl Iterator<Item = &'a Account>) -> bool {
-    account.status == Status::Active && (kind.gate.is_none() || account.api_access) && above.all(|account| account.status == Status::Active)
+pub fn in_good_standing(account: &Account, kind: &Kind) -> bool {
+    account.status == Status::Active && (kind.gate.is_none() || account.api_access)
 }
 
-/// Whether a credential, its secret or token proven, is alive at `now` and may be used from `client_ip`.
-#[must_use]
-pub fn is_alive(credential: &Credential, now: Timestamp, client_ip: Option<IpAddr>) -> bool {
-    credential.state == State::Active
-        && credential.expires_at.is_none_or(|end| now < end)
-        && (credential.allowed_networks.is_empty()
-            || client_ip.is_some_and(|ip| credential.allowed_networks.iter().any(|network| network.contains(ip))))
+/// What decides whether a credential is alive.
+#[derive(Clone, Copy, Debug)]
+pub struct Life<'a> {
+    /// Where it stands in its life.
+    pub state: State,
+    /// When it stops being accepted by itself.
+    pub expires_at: Option<Timestamp>,
+    /// From where it may be used; empty: from anywhere.
+    pub allowed_networks: &'a [Network],
+}
+
+impl Life<'_> {
+    /// Whether a credential, its secret or token proven, is alive at `now` and may be used from `client_ip`.
+    #[must_use]
+    pub fn is_alive(&self, now: Timestamp, client_ip: Option<IpAddr>) -> bool {
+        self.state == State::Active
+            && self.expires_at.is_none_or(|end| now < end)
+            && (self.allowed_networks.is_empty() || client_ip.is_some_and(|ip| self.allowed_networks.iter().any(|network| network.contains(ip))))
+    }
 }
 
 /// Which account a request says it is about: the credential's own, when its kind asks for no header.
@@ -142,15 +155,4 @@ pub fn may_act_for(own: &Account, kind: &Kind, acting: Option<&Account>) -> Resu
             ActsFor::Descendants => acting.lineage.contains(own.id),
         };
     if related && acting.status == Status::Active { Ok(()) } else { Err(Refusal::AccountForbidden) }
-}
-
-/// What an allowed request is allowed as.
-#[derive(Clone, Copy, Debug)]
-pub struct Principal<'a> {
-    /// The credential.
-    pub credential: &'a Credential,
-    /// The account acted for.
-    pub acting_account: AccountId,
-    /// What may be done: the credential's access, never more than its token was given.
-    pub access: &'a Access,
 }

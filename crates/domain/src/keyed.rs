@@ -1,6 +1,9 @@
-//! Keyed hashes: one prepared HMAC-SHA-256 state per purpose, cloned for each use.
+//! Keyed hashes: one prepared HMAC-SHA-256 state per purpose, cloned for each use; and a short one for what is no security.
+use std::hash::Hasher;
+
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
+use siphasher::sip::SipHasher24;
 
 use crate::secret::Digest;
 
@@ -33,6 +36,35 @@ impl std::fmt::Debug for Keyed {
     }
 }
 
+/// SipHash-2-4 (Aumasson and Bernstein, 2012) under one key: 64 bits that only its holder can tell from random ones. Four times as fast as
+/// [`Keyed`] on a short message, and enough to tell one's own ids from others'.
+#[derive(Clone)]
+pub struct Tag(SipHasher24);
+
+impl Tag {
+    /// Prepares the state from the first half of `key`.
+    #[must_use]
+    pub fn new(key: &[u8; 32]) -> Self {
+        let mut half = zeroize::Zeroizing::new([0; 16]);
+        half.copy_from_slice(&key[..16]);
+        Self(SipHasher24::new_with_key(&half))
+    }
+
+    /// The tag of `message`.
+    #[must_use]
+    pub fn of(&self, message: &[u8]) -> u64 {
+        let mut state = self.0;
+        state.write(message);
+        state.finish()
+    }
+}
+
+impl std::fmt::Debug for Tag {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Tag(***)")
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -44,5 +76,14 @@ mod tests {
         // a zero-padded key is the same key (RFC 2104, section 2)
         let expected = "b0344c61d8db38535ca8afceaf0bf12b881dc200c9833da726e9376c2e32cff7";
         assert_eq!(data_encoding::HEXLOWER.encode(Keyed::new(&key).digest(b"Hi There").as_bytes()), expected);
+    }
+
+    #[test]
+    fn the_tag_is_siphash_2_4_of_its_paper() {
+        let key: Vec<u8> = (0..32).collect();
+        let message: Vec<u8> = (0..15).collect();
+        let tag = Tag::new(key.as_slice().try_into().expect("32 bytes"));
+        // appendix A
+        assert_eq!(tag.of(&message), 0xa129_ca61_49be_45e5);
     }
 }

@@ -3,11 +3,11 @@
 //! The id (22 characters) is 16 random ones and a 6-character tag keyed by the installation: an id that was not made here is refused
 //! in memory. The secret is 32 random characters (190 bits). The last 6 are the CRC-32 (IEEE) of everything before them, so that a
 //! secret scanner can tell a real one offline. The tag and the checksum keep junk out; they are no security.
-use crate::{base62, chance::Chance, invalid::Invalid, keyed::Keyed, secret::Plain};
+use crate::{base62, chance::Chance, invalid::Invalid, keyed::Tag, secret::Plain};
 
 const RANDOM: usize = 16;
-const TAG: usize = 6;
-const ID: usize = RANDOM + TAG;
+const TAGGED: usize = 6;
+const ID: usize = RANDOM + TAGGED;
 const SECRET: usize = 32;
 const CRC: usize = 6;
 
@@ -45,7 +45,7 @@ impl Purpose {
 #[derive(Clone, Debug)]
 pub struct Format {
     prefix: String,
-    tag: Keyed,
+    tag: Tag,
 }
 
 /// A generated key taken apart. Its checksum and id tag have been checked; whether it exists has not.
@@ -60,7 +60,7 @@ impl Format {
     ///
     /// # Errors
     /// When the prefix is not 2 to 10 characters of `a-z0-9` that begin with a letter.
-    pub fn new(prefix: &str, tag: Keyed) -> Result<Self, Invalid> {
+    pub fn new(prefix: &str, tag: Tag) -> Result<Self, Invalid> {
         let fits = (2..=10).contains(&prefix.len())
             && prefix.starts_with(|c: char| c.is_ascii_lowercase())
             && prefix.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit());
@@ -129,15 +129,12 @@ impl Format {
     }
 
     fn has_own_tag(&self, public_id: &str) -> bool {
-        let (untagged, tag) = public_id.split_at(public_id.len() - TAG);
+        let (untagged, tag) = public_id.split_at(public_id.len() - TAGGED);
         self.tag_of(untagged) == tag.as_bytes()
     }
 
-    fn tag_of(&self, untagged: &str) -> [u8; TAG] {
-        let digest = self.tag.digest(untagged.as_bytes());
-        let mut first = [0; 8];
-        first.copy_from_slice(&digest.as_bytes()[..8]);
-        base62::encode(u64::from_be_bytes(first))
+    fn tag_of(&self, untagged: &str) -> [u8; TAGGED] {
+        base62::encode(self.tag.of(untagged.as_bytes()))
     }
 }
 
@@ -175,7 +172,7 @@ mod tests {
     }
 
     fn format(key: u8) -> Format {
-        Format::new("clv", Keyed::new(&[key; 32])).expect("a good prefix")
+        Format::new("clv", Tag::new(&[key; 32])).expect("a good prefix")
     }
 
     #[test]

@@ -10,7 +10,10 @@ use aws_lc_rs::{
     aead::{AES_256_GCM_SIV, Aad, NONCE_LEN, Nonce, RandomizedNonceKey},
     signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair},
 };
-use claviger_domain::{chance::Chance, keyed::Keyed};
+use claviger_domain::{
+    chance::Chance,
+    keyed::{Keyed, Tag},
+};
 use data_encoding::BASE64URL_NOPAD;
 use serde::{Deserialize, Serialize};
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
@@ -51,7 +54,7 @@ pub struct KeyRing {
     /// Hashes generated secrets.
     pub pepper: Keyed,
     /// Makes and checks id tags.
-    pub tag: Keyed,
+    pub tag: Tag,
     /// Hashes session tokens, sign-in links and idempotency keys.
     pub session: Keyed,
     seal: RandomizedNonceKey,
@@ -103,7 +106,7 @@ impl KeyRing {
         let public = pair.public_key().as_ref().try_into().map_err(|_| KeyRingError::Damaged("signing"))?;
         Ok(Self {
             pepper: Keyed::new(&*key(&file.pepper)?),
-            tag: Keyed::new(&*key(&file.tag)?),
+            tag: Tag::new(&*key(&file.tag)?),
             session: Keyed::new(&*key(&file.session)?),
             seal: RandomizedNonceKey::new(&AES_256_GCM_SIV, &*key(&file.seal)?).map_err(|_| KeyRingError::Damaged("seal"))?,
             signing_pkcs8,
@@ -115,9 +118,10 @@ impl KeyRing {
     #[must_use]
     pub fn check_value(&self) -> Vec<u8> {
         let mut all = Vec::with_capacity(160);
-        for keyed in [&self.pepper, &self.tag, &self.session] {
+        for keyed in [&self.pepper, &self.session] {
             all.extend_from_slice(keyed.digest(b"claviger key check").as_bytes());
         }
+        all.extend_from_slice(&self.tag.of(b"claviger key check").to_be_bytes());
         self.pepper.digest(&all).as_bytes().to_vec()
     }
 

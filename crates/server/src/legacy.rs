@@ -83,12 +83,12 @@ async fn log_in(app: &App, context: &Context, login: &Login) -> Result<Option<st
 
 async fn change_password(app: &App, context: &Context, entry: &Entry, password: Plain) -> Result<(), Problem> {
     rule::check_password(password.expose())?;
-    let account = app.store.reader().await?.find_account(entry.credential.account_id).await?.ok_or_else(Problem::not_found)?;
+    let account = app.store.reader().await?.find_account(entry.account_id).await?.ok_or_else(Problem::not_found)?;
     let allowed = app.kinds.find(&account.kind).is_some_and(|kind| kind.credentials.edit.contains(&Part::Password));
     if !allowed {
         return Err(Problem::not_found());
     }
-    credentials::change_own_password(app, context, &entry.credential, password).await
+    credentials::change_own_password(app, context, entry, password).await
 }
 
 fn fault(fault: Fault, envelope: Envelope) -> Response {

@@ -16,6 +16,7 @@ mod metrics;
 mod oauth;
 mod request;
 mod router;
+mod sharded;
 mod tokens;
 
 pub use router::{PUBLIC, gateway, openapi, public};

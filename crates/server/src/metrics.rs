@@ -1,20 +1,28 @@
 //! What is counted, in OpenMetrics. Names are a public contract, snapshot-tested.
+use std::{sync::atomic::Ordering, time::Instant};
+
 use claviger_domain::judge::Refusal;
 use prometheus_client::{
     encoding::{EncodeLabelSet, text::encode},
     metrics::{counter::Counter, family::Family, gauge::Gauge},
-    registry::Registry,
+    registry::{Registry, Unit},
 };
 
-use crate::verify::{Index, Verdict};
+use crate::{
+    sharded::{Counts, Durations},
+    verify::{Index, Verdict},
+};
+
+/// Allowed, cannot say, and each refusal.
+const VERDICTS: usize = 2 + Refusal::ALL.len();
 
 /// The counters of a process.
 #[derive(Debug)]
 pub(crate) struct Metrics {
     registry: Registry,
-    allowed: Counter,
-    cannot_say: Counter,
-    refused: [Counter; Refusal::ALL.len()],
+    verdicts: Counts<VERDICTS>,
+    shown: [Counter; VERDICTS],
+    durations: Durations,
     cached: Gauge,
     applied: Gauge,
     store_reads: Gauge,
@@ -37,10 +45,21 @@ impl Metrics {
             registry.register(name, help, gauge.clone());
             gauge
         };
+        let durations = Durations::default();
+        registry.register_with_unit(
+            "verification",
+            "Time to answer a gateway, from its request's header fields to ours",
+            Unit::Seconds,
+            durations.clone(),
+        );
         Self {
-            allowed: count("allowed", ""),
-            cannot_say: count("cannot_say", ""),
-            refused: Refusal::ALL.map(|refusal| count("refused", refusal.code())),
+            shown: std::array::from_fn(|at| match at {
+                0 => count("allowed", ""),
+                1 => count("cannot_say", ""),
+                at => count("refused", Refusal::ALL[at - 2].code()),
+            }),
+            verdicts: Counts::default(),
+            durations,
             cached: gauge(&mut registry, "index_credentials", "Credentials in memory"),
             applied: gauge(&mut registry, "index_revision", "Revision up to which changes are applied"),
             store_reads: gauge(&mut registry, "index_store_reads", "Point reads that the store answered for verification"),
@@ -49,14 +68,23 @@ impl Metrics {
     }
 
     pub(crate) fn count(&self, verdict: &Verdict) {
-        match verdict {
-            Verdict::Allowed(_) => self.allowed.inc(),
-            Verdict::CannotSay => self.cannot_say.inc(),
-            Verdict::Refused(refusal, _) => self.refused[*refusal as usize].inc(),
+        let at = match verdict {
+            Verdict::Allowed(_) => 0,
+            Verdict::CannotSay => 1,
+            Verdict::Refused(refusal, _) => 2 + *refusal as usize,
         };
+        self.verdicts.add(at, 1);
+    }
+
+    /// Counts an answer to a gateway that took since `started`.
+    pub(crate) fn answered(&self, started: Instant) {
+        self.durations.note(started.elapsed());
     }
 
     pub(crate) fn render(&self, index: &Index) -> String {
+        for (at, shown) in self.shown.iter().enumerate() {
+            shown.inner().store(self.verdicts.total(at), Ordering::Relaxed);
+        }
         self.cached.set(i64::try_from(index.len()).unwrap_or(i64::MAX));
         self.applied.set(index.applied());
         self.store_reads.set(i64::try_from(index.store_reads()).unwrap_or(i64::MAX));

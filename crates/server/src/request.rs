@@ -1,5 +1,8 @@
 //! What surrounds every request: its id, where it came from, one log line, headers that every answer carries, and problems written out.
-use std::net::{IpAddr, SocketAddr};
+use std::{
+    borrow::Cow,
+    net::{IpAddr, SocketAddr},
+};
 
 use axum::{
     extract::{ConnectInfo, MatchedPath, Request, State},
@@ -24,7 +27,7 @@ pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id"
 /// Gives the request its id and context, and finishes the answer. `render` writes a problem in the form this part of the server speaks.
 pub(crate) async fn surround(app: App, mut request: Request, next: Next, render: fn(&App, &Problem, &str) -> Response) -> Response {
     let started = std::time::Instant::now();
-    let request_id = request_id(&app, request.headers());
+    let request_id = request_id(&app, request.headers()).into_owned();
     let source = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|ConnectInfo(address)| address.ip());
     // the template, never the path: a path may hold a sign-in link
     let route = request.extensions().get::<MatchedPath>().map_or("(none)", MatchedPath::as_str).to_owned();
@@ -71,11 +74,11 @@ const ALWAYS: [(HeaderName, &str); 7] = [
 ];
 
 /// The caller's own id when it is a sane one, so that their logs and ours meet; else a new one.
-pub(crate) fn request_id(app: &App, headers: &HeaderMap) -> String {
+pub(crate) fn request_id<'a>(app: &App, headers: &'a HeaderMap) -> Cow<'a, str> {
     let sane = |text: &str| (1..=128).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.:".contains(&b));
     match headers.get(REQUEST_ID).and_then(|value| value.to_str().ok()) {
-        Some(given) if sane(given) => given.to_owned(),
-        _ => RequestId::new(app.clock.now(), &*app.chance).to_string(),
+        Some(given) if sane(given) => Cow::Borrowed(given),
+        _ => Cow::Owned(RequestId::new(app.clock.now(), &*app.chance).to_string()),
     }
 }
 

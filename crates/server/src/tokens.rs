@@ -38,7 +38,7 @@ pub struct Tokens {
     validation: Validation,
     jwks: String,
     digest: Keyed,
-    seen: papaya::HashMap<[u8; 32], Arc<Claims>>,
+    seen: papaya::HashMap<[u8; 32], Arc<Claims>, foldhash::quality::RandomState>,
 }
 
 impl std::fmt::Debug for Tokens {
@@ -71,7 +71,7 @@ impl Tokens {
             checking: DecodingKey::from_ec_components(&x, &y).ok()?,
             jwks: serde_json::json!({ "keys": [jwk] }).to_string(),
             digest: Keyed::new(&random),
-            seen: papaya::HashMap::new(),
+            seen: papaya::HashMap::default(),
             validation,
             issuer,
             kid,

@@ -50,12 +50,11 @@ impl FromRequestParts<App> for KeyCaller {
         };
         let entry = verify::authenticate_key(app, &text, context.source).await.map_err(|_| Problem::unavailable("key"))?;
         let entry = entry.ok_or_else(Problem::credential_invalid)?;
-        let credential = &entry.credential;
-        let account = app.store.reader().await?.find_account(credential.account_id).await?.ok_or_else(Problem::credential_invalid)?;
+        let account = app.store.reader().await?.find_account(entry.account_id).await?.ok_or_else(Problem::credential_invalid)?;
         let rules = app.kinds.find(&account.kind).map(|kind| &kind.credentials);
         let manages = |role: &String| rules.and_then(|rules| rules.find_role(role)).is_some_and(|role| role.manages_keys);
-        let manages_keys = matches!(&credential.access, Access::Roles(roles) if roles.iter().any(manages));
-        let actor = Actor::Key { account: account.id, kind: account.kind, public_id: credential.public_id.clone(), manages_keys };
+        let manages_keys = matches!(entry.access(), Access::Roles(roles) if roles.iter().any(manages));
+        let actor = Actor::Key { account: account.id, kind: account.kind, public_id: entry.public_id().to_owned(), manages_keys };
         Ok(Self { app: app.clone(), context, actor, account: account.id })
     }
 }

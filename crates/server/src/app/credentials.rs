@@ -28,7 +28,7 @@ use super::{App, accounts, once::Once};
 use crate::{
     problem::{Code, Problem},
     request::Context,
-    verify::{hash_password, seal_context},
+    verify::{Entry, hash_password, seal_context},
 };
 
 /// How long an ended credential can be brought back.
@@ -571,7 +571,7 @@ pub(crate) async fn change_password(
 }
 
 /// Changes the password of a legacy login that has just proven the old one.
-pub(crate) async fn change_own_password(app: &App, context: &Context, proven: &Credential, password: Plain) -> Result<(), Problem> {
+pub(crate) async fn change_own_password(app: &App, context: &Context, proven: &Entry, password: Plain) -> Result<(), Problem> {
     let (_, stored) = new_secret(app, Kind::Legacy, "", Some(password)).await?;
     let mut tx = app.store.begin().await?;
     tx.lock_account(proven.account_id).await?;

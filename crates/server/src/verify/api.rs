@@ -112,16 +112,16 @@ pub(crate) async fn verify(State(app): State<App>, Extension(context): Extension
     let body = body.as_deref().map_or(Body::NotSeen, Body::Given);
     let answer = match judge(&app, &Judged { request, body, require: &require, request_id: &request_id }).await {
         Verdict::Allowed(allowed) => {
-            let credential = &allowed.entry.credential;
+            let entry = &allowed.entry;
             let principal = Principal {
-                credential_id: credential.id.to_string(),
-                public_id: credential.public_id.clone(),
-                account_id: credential.account_id.to_string(),
+                credential_id: entry.id.to_string(),
+                public_id: entry.public_id().to_owned(),
+                account_id: entry.account_id.to_string(),
                 acting_account_id: allowed.acting_account.to_string(),
-                kind: credential.kind.as_str(),
-                scopes: allowed.scopes.split_ascii_whitespace().map(str::to_owned).collect(),
-                label: credential.label.clone(),
-                expires_at: credential.expires_at.map(|at| at.to_string()),
+                kind: entry.kind.as_str(),
+                scopes: allowed.scopes().split_ascii_whitespace().map(str::to_owned).collect(),
+                label: entry.label().to_owned(),
+                expires_at: entry.expires_at().map(|at| at.to_string()),
                 content_digest: allowed.content_digest.clone(),
             };
             Answer { verdict: "allowed", status: 200, reason: None, missing: None, principal: Some(principal), request_id }

@@ -1,17 +1,22 @@
-//! A credential in memory: what is stored, made ready to be compared with what is presented.
+//! A credential in memory: what verification needs of what is stored, and nothing else, made ready to be compared with what is presented.
+//!
+//! There may be millions: what most of them do not have (limits, a second secret, a signing key) stands in a box of its own.
 use std::sync::{
-    OnceLock,
+    LazyLock, OnceLock,
     atomic::{AtomicI64, Ordering},
 };
 
 use claviger_domain::{
-    credential::Credential,
-    id::SecretId,
+    access::Access,
+    credential::{Kind, State},
+    id::{AccountId, CredentialId, SecretId},
+    judge::Life,
+    network::Network,
     schemes::signing::{Algorithm, Key},
     secret::Digest,
     time::Timestamp,
 };
-use claviger_store::credential::{Loaded, Material};
+use claviger_store::credential::{Loaded, Material, StoredSecret};
 use subtle::Choice;
 use zeroize::Zeroizing;
 
@@ -20,31 +25,56 @@ use crate::keyring::KeyRing;
 /// A credential and its secrets, ready.
 #[derive(Debug)]
 pub struct Entry {
-    /// The credential.
-    pub credential: Credential,
-    proofs: Vec<Proof>,
+    /// Its row.
+    pub id: CredentialId,
+    /// Whose it is.
+    pub account_id: AccountId,
+    /// Its kind.
+    pub kind: Kind,
+    state: State,
+    /// Whether the same signature is refused the second time.
+    pub(crate) refuse_replays: bool,
+    /// The public part, and the label after it.
+    texts: Box<str>,
+    label_at: u32,
+    expires_at: Option<Timestamp>,
+    limits: Option<Box<Limits>>,
+    proofs: Proofs,
     /// When a use was last noted, in microseconds.
     noted_at: AtomicI64,
 }
 
+/// What it may not do: absent for a credential with full access from anywhere.
 #[derive(Debug)]
-struct Proof {
-    expires_at: Option<Timestamp>,
-    ready: Ready,
+struct Limits {
+    access: Access,
+    words: String,
+    networks: Vec<Network>,
 }
 
-#[expect(clippy::large_enum_variant, reason = "prepared keys stand beside their secret: one memory access less for each signed request")]
+#[derive(Debug)]
+enum Proofs {
+    /// One secret without an end, as nearly always.
+    One(Ready),
+    /// None that can be used, or several while one takes the other's place.
+    Several(Box<[(Option<Timestamp>, Ready)]>),
+}
+
 enum Ready {
     Digest(Digest),
-    Signing {
-        secret: Zeroizing<Vec<u8>>,
-        keys: [OnceLock<Key>; 4],
-    },
-    /// A PHC string; and, once a password was right, its fast keyed hash, which goes when the entry goes: at the next change.
-    Password {
-        phc: String,
-        known: OnceLock<Digest>,
-    },
+    Signing(Box<Signing>),
+    Password(Box<Password>),
+}
+
+struct Signing {
+    secret: Zeroizing<Vec<u8>>,
+    keys: [OnceLock<Box<Key>>; 4],
+}
+
+/// A PHC string; and, once a password was right, its fast keyed hash, which goes when the entry goes: at the next change.
+struct Password {
+    phc: String,
+    known: OnceLock<Digest>,
 }
 
 impl std::fmt::Debug for Ready {
@@ -56,24 +86,87 @@ impl std::fmt::Debug for Ready {
 impl Entry {
     /// Makes what was loaded ready. A secret that cannot be unsealed proves nothing.
     pub(crate) fn new(loaded: Loaded, keys: &KeyRing) -> Self {
-        let proofs = loaded.secrets.into_iter().filter_map(|secret| {
-            let ready = match secret.material {
-                Material::Digest(digest) => Ready::Digest(digest),
-                Material::Sealed(sealed) => Ready::Signing { secret: keys.unseal(&seal_context(secret.view.id), &sealed)?, keys: Default::default() },
-                Material::Password(phc) => Ready::Password { phc, known: OnceLock::new() },
-            };
-            Some(Proof { expires_at: secret.view.expires_at, ready })
-        });
-        Self { proofs: proofs.collect(), credential: loaded.credential, noted_at: AtomicI64::new(0) }
+        let Loaded { credential, secrets } = loaded;
+        let limited = credential.access != Access::Full || !credential.allowed_networks.is_empty();
+        let limits =
+            limited.then(|| Box::new(Limits { words: credential.access.words(), access: credential.access, networks: credential.allowed_networks }));
+        let mut proofs: Vec<_> = secrets.into_iter().filter_map(|secret| Some((secret.view.expires_at, Ready::new(secret, keys)?))).collect();
+        let proofs = match proofs.pop() {
+            Some((None, only)) if proofs.is_empty() => Proofs::One(only),
+            last => {
+                proofs.extend(last);
+                Proofs::Several(proofs.into_boxed_slice())
+            }
+        };
+        Self {
+            id: credential.id,
+            account_id: credential.account_id,
+            kind: credential.kind,
+            state: credential.state,
+            refuse_replays: credential.refuse_replays,
+            label_at: u32::try_from(credential.public_id.len()).unwrap_or(u32::MAX),
+            texts: (credential.public_id + &credential.label).into_boxed_str(),
+            expires_at: credential.expires_at,
+            limits,
+            proofs,
+            noted_at: AtomicI64::new(0),
+        }
+    }
+
+    /// What is presented to name it; safe to show and to log.
+    #[must_use]
+    pub fn public_id(&self) -> &str {
+        self.texts.get(..self.label_at as usize).unwrap_or_default()
+    }
+
+    /// Says whose or what it is, to people.
+    #[must_use]
+    pub fn label(&self) -> &str {
+        self.texts.get(self.label_at as usize..).unwrap_or_default()
+    }
+
+    /// What it may do.
+    #[must_use]
+    pub fn access(&self) -> &Access {
+        self.limits.as_ref().map_or(&Access::Full, |limits| &limits.access)
+    }
+
+    /// [`Access::words`], prepared.
+    #[must_use]
+    pub fn words(&self) -> &str {
+        self.limits.as_ref().map_or("*", |limits| &limits.words)
+    }
+
+    /// When it stops being accepted by itself.
+    #[must_use]
+    pub const fn expires_at(&self) -> Option<Timestamp> {
+        self.expires_at
+    }
+
+    /// What decides whether it is alive.
+    pub(crate) fn life(&self) -> Life<'_> {
+        Life {
+            state: self.state,
+            expires_at: self.expires_at,
+            allowed_networks: self.limits.as_ref().map_or(&[], |limits| limits.networks.as_slice()),
+        }
+    }
+
+    fn proofs(&self, now: Timestamp) -> impl Iterator<Item = (&Ready, bool)> {
+        let (one, several) = match &self.proofs {
+            Proofs::One(ready) => (Some((ready, true)), &[][..]),
+            Proofs::Several(proofs) => (None, &**proofs),
+        };
+        one.into_iter().chain(several.iter().map(move |(end, ready)| (ready, end.is_none_or(|end| now < end))))
     }
 
     /// Whether `presented` is the digest of one of the living secrets. Every one is compared, in constant time, and `dummy` when there is none.
     pub(crate) fn has_secret(entry: Option<&Self>, presented: &Digest, dummy: &Digest, now: Timestamp) -> bool {
         let mut proven = Choice::from(0);
         let mut compared = false;
-        for proof in entry.iter().flat_map(|entry| &entry.proofs) {
-            if let Ready::Digest(digest) = &proof.ready {
-                proven |= digest.matches(presented) & Choice::from(u8::from(proof.lives(now)));
+        for (ready, lives) in entry.iter().flat_map(|entry| entry.proofs(now)) {
+            if let Ready::Digest(digest) = ready {
+                proven |= digest.matches(presented) & Choice::from(u8::from(lives));
                 compared = true;
             }
         }
@@ -86,40 +179,35 @@ impl Entry {
 
     /// The living signing keys, prepared for `algorithm`.
     pub(crate) fn signing_keys(&self, algorithm: Algorithm, now: Timestamp) -> impl Iterator<Item = &Key> {
-        let at = match algorithm {
-            Algorithm::Sha1 => 0,
-            Algorithm::Sha256 => 1,
-            Algorithm::Sha384 => 2,
-            Algorithm::Sha512 => 3,
-        };
-        self.proofs.iter().filter(move |proof| proof.lives(now)).filter_map(move |proof| match &proof.ready {
-            Ready::Signing { secret, keys } => Some(keys[at].get_or_init(|| Key::prepare(secret, algorithm))),
+        self.proofs(now).filter(|(_, lives)| *lives).filter_map(move |(ready, _)| match ready {
+            Ready::Signing(signing) => Some(signing.key(algorithm)),
             _ => None,
         })
+    }
+
+    fn password_proof(&self) -> Option<&Password> {
+        // a password has no overlap: the old one ends when the new one is set
+        let first = match &self.proofs {
+            Proofs::One(ready) => Some(ready),
+            Proofs::Several(proofs) => proofs.first().map(|(_, ready)| ready),
+        };
+        first.and_then(|ready| if let Ready::Password(password) = ready { Some(&**password) } else { None })
     }
 
     /// Whether a password with this fast hash was right before.
     pub(crate) fn knows_password(&self, fast: &Digest) -> bool {
-        self.proofs.iter().any(|proof| match &proof.ready {
-            Ready::Password { known, .. } => known.get().is_some_and(|known| known.matches(fast).into()),
-            _ => false,
-        })
+        self.password_proof().and_then(|password| password.known.get()).is_some_and(|known| known.matches(fast).into())
     }
 
     /// The PHC string of its password.
     pub(crate) fn password(&self) -> Option<&str> {
-        self.proofs.iter().find_map(|proof| match &proof.ready {
-            Ready::Password { phc, .. } => Some(phc.as_str()),
-            _ => None,
-        })
+        self.password_proof().map(|password| password.phc.as_str())
     }
 
     /// Remembers the fast hash of a password that Argon2id found right.
     pub(crate) fn remember_password(&self, fast: Digest) {
-        for proof in &self.proofs {
-            if let Ready::Password { known, .. } = &proof.ready {
-                let _ = known.set(fast);
-            }
+        if let Some(password) = self.password_proof() {
+            let _ = password.known.set(fast);
         }
     }
 
@@ -131,9 +219,34 @@ impl Entry {
     }
 }
 
-impl Proof {
-    fn lives(&self, now: Timestamp) -> bool {
-        self.expires_at.is_none_or(|end| now < end)
+impl Signing {
+    fn key(&self, algorithm: Algorithm) -> &Key {
+        let at = match algorithm {
+            Algorithm::Sha1 => 0,
+            Algorithm::Sha256 => 1,
+            Algorithm::Sha384 => 2,
+            Algorithm::Sha512 => 3,
+        };
+        self.keys[at].get_or_init(|| Box::new(Key::prepare(&self.secret, algorithm)))
+    }
+}
+
+/// What a signature is checked with when there is nothing to check it with, so that it takes the same time.
+pub(super) fn nobodys_key(algorithm: Algorithm) -> &'static Key {
+    static NOBODY: LazyLock<Signing> =
+        LazyLock::new(|| Signing { secret: Zeroizing::new(b"a secret that nobody has".to_vec()), keys: Default::default() });
+    NOBODY.key(algorithm)
+}
+
+impl Ready {
+    fn new(secret: StoredSecret, keys: &KeyRing) -> Option<Self> {
+        Some(match secret.material {
+            Material::Digest(digest) => Self::Digest(digest),
+            Material::Sealed(sealed) => {
+                Self::Signing(Box::new(Signing { secret: keys.unseal(&seal_context(secret.view.id), &sealed)?, keys: Default::default() }))
+            }
+            Material::Password(phc) => Self::Password(Box::new(Password { phc, known: OnceLock::new() })),
+        })
     }
 }
 

@@ -1,9 +1,9 @@
 //! What verification knows: accounts and credentials in memory, read without a lock, kept current by revision.
 //!
 //! Order is everything here. A change is *published* (`applied`) before it is evicted, and a fill is kept only if it was read at or after
-//! the revision applied, checked under the same lock that evicts: so nothing older than an applied change can come to stay.
+//! the revision applied, checked under the same lock that evicts ([`Cache`]): so nothing older than an applied change can come to stay.
 use std::sync::{
-    Arc, Mutex, PoisonError,
+    Arc,
     atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering},
 };
 
@@ -14,12 +14,13 @@ use claviger_store::{
     revision::{Changed, Position},
 };
 
-use super::Entry;
+use super::{
+    Entry,
+    cache::{Cache, Keyed},
+};
 use crate::keyring::KeyRing;
 
-/// Lock stripes between fills and evictions; readers take none of them.
-const STRIPES: usize = 64;
-/// The most credentials kept, and the most accounts.
+/// The most credentials kept, and the most accounts: of each credential at most 300 bytes (`docs/benchmarks.md`), signing keys aside.
 const CAPACITY: usize = 1_000_000;
 
 /// See the module.
@@ -31,12 +32,10 @@ pub struct Index {
     /// False while a change may be committed that has not been applied here: then nothing is answered.
     current: AtomicBool,
     catching_up: tokio::sync::Mutex<()>,
-    credentials: papaya::HashMap<Box<str>, Arc<Entry>>,
-    accounts: papaya::HashMap<AccountId, Arc<Account>>,
+    credentials: Cache<Entry>,
+    accounts: Cache<Account>,
     catalogue: ArcSwapOption<Catalogue>,
     keys: Arc<KeyRing>,
-    stripes: [Mutex<()>; STRIPES],
-    flights: Mutex<std::collections::HashMap<Box<str>, Arc<tokio::sync::Mutex<()>>>>,
     reads: AtomicU64,
 }
 
@@ -64,12 +63,10 @@ impl Index {
             epoch: AtomicI64::new(epoch),
             current: AtomicBool::new(true),
             catching_up: tokio::sync::Mutex::new(()),
-            credentials: papaya::HashMap::new(),
-            accounts: papaya::HashMap::new(),
+            credentials: Cache::new(CAPACITY),
+            accounts: Cache::new(CAPACITY),
             catalogue: ArcSwapOption::empty(),
             keys,
-            stripes: std::array::from_fn(|_| Mutex::new(())),
-            flights: Mutex::default(),
             reads: AtomicU64::new(0),
         };
         index.load_catalogue().await?;
@@ -106,7 +103,7 @@ impl Index {
 
     /// Whether no credential is in memory.
     pub fn is_empty(&self) -> bool {
-        self.credentials.is_empty()
+        self.len() == 0
     }
 
     /// Says that a change may have been committed that nobody could confirm: nothing is answered from memory until the log was read again.
@@ -133,11 +130,8 @@ impl Index {
         self.applied.store(position.rev, Ordering::SeqCst);
         self.epoch.store(position.epoch, Ordering::SeqCst);
         if history_replaced {
-            for stripe in &self.stripes {
-                let _no_fill = stripe.lock().unwrap_or_else(PoisonError::into_inner);
-                self.credentials.pin().clear();
-                self.accounts.pin().clear();
-            }
+            self.credentials.clear();
+            self.accounts.clear();
             return self.load_catalogue().await;
         }
         if changes.contains(&Changed::Catalogue) {
@@ -146,14 +140,10 @@ impl Index {
         for change in changes {
             match change {
                 Changed::Catalogue => {}
-                Changed::Credential(public_id) => {
-                    let _no_fill = self.stripe(public_id.as_bytes());
-                    self.credentials.pin().remove(public_id.as_str());
-                }
+                Changed::Credential(public_id) => self.credentials.evict(&public_id),
                 Changed::Account(id) => {
                     if let Ok(id) = id.parse::<AccountId>() {
-                        let _no_fill = self.stripe(id.as_bytes());
-                        self.accounts.pin().remove(&id);
+                        self.accounts.evict(&id);
                     }
                 }
             }
@@ -164,45 +154,28 @@ impl Index {
     /// The credential with this public part; None when there is none.
     pub(crate) async fn credential(&self, public_id: &str) -> Result<Option<Arc<Entry>>, CannotSay> {
         self.assure_current().await?;
-        if let Some(found) = self.credentials.pin().get(public_id).cloned() {
-            return Ok(Some(found));
+        if let Some(kept) = self.credentials.get(public_id) {
+            return Ok(Some(kept));
         }
-        let flight = self.board(public_id);
-        let landed = async {
-            let _turn = flight.lock().await;
-            // who waited finds what the first one brought
-            if let Some(found) = self.credentials.pin().get(public_id).cloned() {
-                return Ok(Some(found));
-            }
+        let read = async {
             self.reads.fetch_add(1, Ordering::Relaxed);
             let (loaded, revision) = self.store.reader().await?.load_credential(public_id).await?;
-            let Some(entry) = loaded.map(|loaded| Arc::new(Entry::new(loaded, &self.keys))) else { return Ok(None) };
-            let _no_eviction = self.stripe(public_id.as_bytes());
-            if revision >= self.applied() {
-                make_room(&self.credentials);
-                self.credentials.pin().insert(public_id.into(), entry.clone());
-            }
-            Ok(Some(entry))
-        }
-        .await;
-        self.leave(public_id, flight);
-        landed
+            Ok::<_, StoreError>((loaded.map(|loaded| Arc::new(Entry::new(loaded, &self.keys))), revision))
+        };
+        Ok(self.credentials.get_or_read(public_id, || self.applied(), read).await?)
     }
 
     /// The account with this id; None when there is none.
     pub(crate) async fn account(&self, id: AccountId) -> Result<Option<Arc<Account>>, CannotSay> {
-        if let Some(found) = self.accounts.pin().get(&id).cloned() {
-            return Ok(Some(found));
+        if let Some(kept) = self.accounts.get(&id) {
+            return Ok(Some(kept));
         }
-        self.reads.fetch_add(1, Ordering::Relaxed);
-        let (account, revision) = self.store.reader().await?.load_account(id).await?;
-        let Some(account) = account.map(Arc::new) else { return Ok(None) };
-        let _no_eviction = self.stripe(id.as_bytes());
-        if revision >= self.applied() {
-            make_room(&self.accounts);
-            self.accounts.pin().insert(id, account.clone());
-        }
-        Ok(Some(account))
+        let read = async {
+            self.reads.fetch_add(1, Ordering::Relaxed);
+            let (account, revision) = self.store.reader().await?.load_account(id).await?;
+            Ok::<_, StoreError>((account.map(Arc::new), revision))
+        };
+        Ok(self.accounts.get_or_read(&id, || self.applied(), read).await?)
     }
 
     async fn assure_current(&self) -> Result<(), CannotSay> {
@@ -211,33 +184,20 @@ impl Index {
         }
         self.catch_up().await.map_err(CannotSay::from)
     }
+}
 
-    fn stripe(&self, key: &[u8]) -> std::sync::MutexGuard<'_, ()> {
-        let at = key.iter().fold(0_usize, |hash, byte| hash.wrapping_mul(31).wrapping_add(usize::from(*byte)));
-        self.stripes[at % STRIPES].lock().unwrap_or_else(PoisonError::into_inner)
-    }
+impl Keyed for Entry {
+    type Key = str;
 
-    fn board(&self, public_id: &str) -> Arc<tokio::sync::Mutex<()>> {
-        self.flights.lock().unwrap_or_else(PoisonError::into_inner).entry(public_id.into()).or_default().clone()
-    }
-
-    fn leave(&self, public_id: &str, flight: Arc<tokio::sync::Mutex<()>>) {
-        let mut flights = self.flights.lock().unwrap_or_else(PoisonError::into_inner);
-        drop(flight);
-        // the map's own reference is the last: nobody waits any more
-        if flights.get(public_id).is_some_and(|flight| Arc::strong_count(flight) == 1) {
-            flights.remove(public_id);
-        }
+    fn key(&self) -> &str {
+        self.public_id()
     }
 }
 
-/// Drops some entries, whichever the map yields first, once it is full: the memory is bounded, and what is dropped is one read away.
-fn make_room<K: std::hash::Hash + Eq + Clone, V>(map: &papaya::HashMap<K, V>) {
-    let map = map.pin();
-    if map.len() >= CAPACITY {
-        let some: Vec<K> = map.keys().take(CAPACITY / 64).cloned().collect();
-        for key in some {
-            map.remove(&key);
-        }
+impl Keyed for Account {
+    type Key = AccountId;
+
+    fn key(&self) -> &AccountId {
+        &self.id
     }
 }

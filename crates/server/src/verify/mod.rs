@@ -3,9 +3,9 @@ use std::{net::IpAddr, sync::Arc};
 
 use claviger_domain::{
     access::{Access, Scope},
-    account::Account,
+    account::{Account, Status},
     catalogue::{Match, Missing, RoleRules, permits},
-    credential::{self, Credential},
+    credential,
     id::AccountId,
     judge::{self, Refusal},
     kind::Kind,
@@ -16,11 +16,14 @@ use claviger_domain::{
         signing::{self, Body},
     },
     secret::Plain,
+    time::Timestamp,
     token::Purpose,
 };
 
 pub(crate) mod api;
+mod cache;
 mod entry;
+mod fields;
 mod index;
 mod nginx;
 mod passwords;
@@ -30,8 +33,9 @@ mod uses;
 
 pub use entry::Entry;
 pub(crate) use entry::seal_context;
+pub use fields::HeaderFields;
 pub use index::{CannotSay, Index};
-pub(crate) use nginx::{HeaderFields, answer_nginx, nginx as nginx_endpoint};
+pub(crate) use nginx::{answer_nginx, nginx as nginx_endpoint};
 pub(crate) use passwords::{Passwords, hash as hash_password};
 pub(crate) use refusals::Refusals;
 pub use refusals::Refused as RefusedSignature;
@@ -58,10 +62,18 @@ pub struct Allowed {
     pub entry: Arc<Entry>,
     /// The account acted for.
     pub acting_account: AccountId,
-    /// What its token says it may do; never more than the credential may now.
-    pub scopes: String,
+    /// What its token was given, less what the credential has lost since; None: all that the credential has.
+    pub narrowed: Option<String>,
     /// The verified digest of the body, for an upstream that must compare.
     pub content_digest: Option<String>,
+}
+
+impl Allowed {
+    /// What it may do, words joined by blanks: `*` for everything; never more than the credential may now.
+    #[must_use]
+    pub fn scopes(&self) -> &str {
+        self.narrowed.as_deref().unwrap_or(self.entry.words())
+    }
 }
 
 /// A request to judge, with what only some gateways know.
@@ -99,14 +111,14 @@ impl From<Refusal> for No {
 /// A proven credential, not judged yet.
 struct Proven {
     entry: Arc<Entry>,
-    /// What its token was given; None when it was presented itself.
-    granted: Option<String>,
+    /// What its token was given, where that is not all that the credential has.
+    narrowed: Option<String>,
     content_digest: Option<String>,
 }
 
 impl From<Arc<Entry>> for Proven {
     fn from(entry: Arc<Entry>) -> Self {
-        Self { entry, granted: None, content_digest: None }
+        Self { entry, narrowed: None, content_digest: None }
     }
 }
 
@@ -123,8 +135,8 @@ pub async fn verify<F: Fields>(app: &App, question: &Question<'_, F>) -> Verdict
 }
 
 async fn decide<F: Fields>(app: &App, question: &Question<'_, F>) -> Result<Allowed, No> {
-    let request = &question.request;
-    let Proven { entry, granted, content_digest } = match schemes::present(request.fields) {
+    let (request, now) = (&question.request, app.clock.now());
+    let Proven { entry, narrowed, content_digest } = match schemes::present(request.fields) {
         Presented::Nothing => match legacy_body(question) {
             Some(login) => password(app, &login.username, &login.password, request.client_ip).await?.into(),
             None => return Err(Refusal::NoCredential.into()),
@@ -132,27 +144,26 @@ async fn decide<F: Fields>(app: &App, question: &Question<'_, F>) -> Result<Allo
         Presented::Several => return Err(Refusal::SeveralCredentials.into()),
         Presented::Junk => return Err(Refusal::Unauthenticated.into()),
         Presented::Token(token) => {
-            let claims = app.tokens.check(token, app.clock.now()).ok_or(Refusal::Unauthenticated)?;
+            let claims = app.tokens.check(token, now).ok_or(Refusal::Unauthenticated)?;
             let entry = app.index.credential(&claims.sub).await?.ok_or(Refusal::Unauthenticated)?;
-            Proven { entry, granted: Some(claims.scope.clone()), content_digest: None }
+            Proven { narrowed: narrowed(&claims.scope, &entry), entry, content_digest: None }
         }
-        Presented::Key(text) => key(app, text).await?.into(),
-        Presented::Pair(pair) => pair_of(app, &pair, request.client_ip).await?.into(),
+        Presented::Key(text) => key(app, text, now).await?.into(),
+        Presented::Pair(pair) => pair_of(app, &pair, request.client_ip, now).await?.into(),
         Presented::Signed(parameters) => signed(app, &parameters, question).await?,
     };
-    let (own, kind) = living(app, &entry.credential, request.client_ip).await?.ok_or(Refusal::Unauthenticated)?;
+    let (own, kind) = living(app, &entry, request.client_ip, now).await?.ok_or(Refusal::Unauthenticated)?;
     let acting_account = judge::acting_account(own.id, kind, request.fields)?;
     if acting_account != own.id {
         let acting = app.index.account(acting_account).await?;
         judge::may_act_for(&own, kind, acting.as_deref())?;
     }
-    let scopes = granted.map_or_else(|| entry.credential.access.words(), |granted| narrowed(&granted, &entry.credential.access));
-    may_call(app, kind, &entry.credential.access, &scopes, question)?;
-    let now = app.clock.now();
-    if entry.should_note(now) {
-        app.uses.note(entry.credential.id, request, now);
+    let allowed = Allowed { entry, acting_account, narrowed, content_digest };
+    may_call(app, kind, &allowed, question)?;
+    if allowed.entry.should_note(now) {
+        app.uses.note(allowed.entry.id, request, now);
     }
-    Ok(Allowed { entry, acting_account, scopes, content_digest })
+    Ok(allowed)
 }
 
 /// A login in the body of the older transports, where the gateway hands us the body.
@@ -168,25 +179,25 @@ fn legacy_body<F: Fields>(question: &Question<'_, F>) -> Option<schemes::legacy:
 }
 
 /// A credential of `kind` with this public part and secret; the same work for unknown, wrong and ended.
-async fn secret(app: &App, kind: credential::Kind, public_id: &str, secret: &str) -> Result<Arc<Entry>, No> {
-    let entry = app.index.credential(public_id).await?.filter(|entry| entry.credential.kind == kind);
+async fn secret(app: &App, kind: credential::Kind, public_id: &str, secret: &str, now: Timestamp) -> Result<Arc<Entry>, No> {
+    let entry = app.index.credential(public_id).await?.filter(|entry| entry.kind == kind);
     let presented = app.keys.pepper.digest(secret.as_bytes());
-    let proven = Entry::has_secret(entry.as_deref(), &presented, &app.dummy_digest, app.clock.now());
+    let proven = Entry::has_secret(entry.as_deref(), &presented, &app.dummy_digest, now);
     entry.filter(|_| proven).ok_or(No::Refused(Refusal::Unauthenticated))
 }
 
-async fn key(app: &App, text: &str) -> Result<Arc<Entry>, No> {
+async fn key(app: &App, text: &str, now: Timestamp) -> Result<Arc<Entry>, No> {
     let parts = app.format.parse_key(Purpose::ApiKey, text).ok_or(Refusal::Unauthenticated)?;
-    secret(app, credential::Kind::ApiKey, parts.public_id, text).await
+    secret(app, credential::Kind::ApiKey, parts.public_id, text, now).await
 }
 
 /// A pair is a Basic key and its secret, or a legacy username and password. A signing key presented so is refused: its secret must not travel.
-async fn pair_of(app: &App, pair: &Pair, client_ip: Option<IpAddr>) -> Result<Arc<Entry>, No> {
+async fn pair_of(app: &App, pair: &Pair, client_ip: Option<IpAddr>, now: Timestamp) -> Result<Arc<Entry>, No> {
     if app.format.is_public_id(Purpose::Basic, pair.user()) {
         if !app.format.is_secret(pair.password()) {
             return Err(Refusal::Unauthenticated.into());
         }
-        return secret(app, credential::Kind::Basic, pair.user(), pair.password()).await;
+        return secret(app, credential::Kind::Basic, pair.user(), pair.password(), now).await;
     }
     password(app, pair.user(), &Plain::new(pair.password().to_owned()), client_ip).await
 }
@@ -194,7 +205,7 @@ async fn pair_of(app: &App, pair: &Pair, client_ip: Option<IpAddr>) -> Result<Ar
 /// A legacy username and password. What was right before is known by its fast hash; everything else costs a guess and Argon2id.
 pub(crate) async fn password(app: &App, username: &str, password: &Plain, client_ip: Option<IpAddr>) -> Result<Arc<Entry>, No> {
     let now = app.clock.now();
-    let entry = app.index.credential(username).await?.filter(|entry| entry.credential.kind == credential::Kind::Legacy);
+    let entry = app.index.credential(username).await?.filter(|entry| entry.kind == credential::Kind::Legacy);
     let fast = app.fast.digest(format!("{}:{}", username, password.expose()).as_bytes());
     if let Some(entry) = entry.as_ref().filter(|entry| entry.knows_password(&fast)) {
         return Ok(entry.clone());
@@ -221,23 +232,22 @@ async fn signed<F: Fields>(app: &App, parameters: &hmac::Parameters<'_>, questio
     let (now, policy) = (app.clock.now(), signing::Policy::default());
     let known = app.format.is_public_id(Purpose::Hmac, parameters.username);
     let entry = if known { app.index.credential(parameters.username).await? } else { None };
-    let entry = entry.filter(|entry| entry.credential.kind == credential::Kind::Hmac);
-    let nobody = [signing::Key::prepare(b"a secret that nobody has", parameters.algorithm)];
-    let keys: Vec<&signing::Key> = entry.iter().flat_map(|entry| entry.signing_keys(parameters.algorithm, now)).collect();
-    let keys = if keys.is_empty() { nobody.iter().collect() } else { keys };
+    let entry = entry.filter(|entry| entry.kind == credential::Kind::Hmac);
+    let mut keys = entry.iter().flat_map(|entry| entry.signing_keys(parameters.algorithm, now)).peekable();
+    let nobody = keys.peek().is_none().then(|| entry::nobodys_key(parameters.algorithm));
     let mut failure = None;
-    for key in keys {
+    for key in keys.chain(nobody) {
         match hmac::check(parameters, &question.request, question.body, key, now, &policy) {
             Ok(verified) => {
-                let entry = entry.ok_or(Refusal::Unauthenticated)?;
-                if entry.credential.refuse_replays {
+                let entry = entry.clone().ok_or(Refusal::Unauthenticated)?;
+                if entry.refuse_replays {
                     match app.replays.note(verified.replay_key, verified.signed_at, now, policy.skew) {
                         replays::Answer::New => {}
                         replays::Answer::Seen => return Err(Refusal::Replayed.into()),
                         replays::Answer::CannotSay => return Err(No::CannotSay),
                     }
                 }
-                return Ok(Proven { entry, granted: None, content_digest: verified.content_digest.map(|digest| digest.to_string()) });
+                return Ok(Proven { entry, narrowed: None, content_digest: verified.content_digest.map(|digest| digest.to_string()) });
             }
             Err(why) => failure = Some(why),
         }
@@ -246,8 +256,8 @@ async fn signed<F: Fields>(app: &App, parameters: &hmac::Parameters<'_>, questio
         app.refusals.keep(RefusedSignature {
             request_id: question.request_id.to_owned(),
             at: now,
-            account_id: entry.credential.account_id,
-            public_id: entry.credential.public_id.clone(),
+            account_id: entry.account_id,
+            public_id: entry.public_id().to_owned(),
             explanation: hmac::explain(parameters, &question.request, failure, now),
         });
     }
@@ -258,19 +268,20 @@ async fn signed<F: Fields>(app: &App, parameters: &hmac::Parameters<'_>, questio
 ///
 /// Two things can ask for something: the gateway for its route, and the operator's catalogue for the operation. Where neither does, only
 /// full access passes: what nobody described, a limited credential may not do.
-fn may_call<F: Fields>(app: &App, kind: &Kind, access: &Access, scopes: &str, question: &Question<'_, F>) -> Result<(), No> {
+fn may_call<F: Fields>(app: &App, kind: &Kind, allowed: &Allowed, question: &Question<'_, F>) -> Result<(), No> {
+    let (access, scopes) = (allowed.entry.access(), allowed.scopes());
     let everything = match access {
         Access::Full => scopes == "*",
         Access::FineGrained(_) => false,
         Access::Roles(roles) => roles.iter().filter_map(|role| kind.credentials.find_role(role)).any(|role| role.allows.everything),
     };
     let held = |word: &&str| scopes.split(' ').any(|scope| scope == *word);
+    if everything && access == &Access::Full {
+        return Ok(());
+    }
     let lacking: Vec<&str> = question.require.split([' ', ',']).filter(|word| !word.is_empty()).filter(|word| !everything && !held(word)).collect();
     if !lacking.is_empty() {
         return Err(No::Lacking(lacking.join(" ")));
-    }
-    if everything && access == &Access::Full {
-        return Ok(());
     }
     let demanded = !question.require.trim().is_empty();
     let Some(catalogue) = app.index.catalogue() else {
@@ -285,6 +296,7 @@ fn may_call<F: Fields>(app: &App, kind: &Kind, access: &Access, scopes: &str, qu
             let rules: RoleRules = kind.credentials.roles.iter().map(|role| (role.id.clone(), role.allows)).collect();
             (access, rules)
         }
+        Access::FineGrained(_) if allowed.narrowed.is_none() => (access, RoleRules::new()),
         // a token may have been given less than its credential has
         _ => {
             narrowed = Access::FineGrained(scopes.split(' ').filter_map(|scope| scope.parse::<Scope>().ok()).collect());
@@ -304,44 +316,42 @@ fn may_call<F: Fields>(app: &App, kind: &Kind, access: &Access, scopes: &str, qu
     }
 }
 
-/// What a token was given, less what its credential has lost since.
-fn narrowed(granted: &str, access: &Access) -> String {
-    match access {
-        Access::Full => granted.to_owned(),
-        limited => {
-            let now = limited.words();
-            if granted == "*" || granted == now {
-                return now;
-            }
-            let still = |word: &&str| now.split(' ').any(|scope| scope == *word);
-            granted.split(' ').filter(still).collect::<Vec<_>>().join(" ")
-        }
+/// What a token was given, less what its credential has lost since; None: all that the credential has.
+fn narrowed(granted: &str, entry: &Entry) -> Option<String> {
+    let now = entry.words();
+    if granted == now || granted == "*" {
+        return None;
     }
+    if entry.access() == &Access::Full {
+        return Some(granted.to_owned());
+    }
+    let still = |word: &&str| now.split(' ').any(|scope| scope == *word);
+    Some(granted.split(' ').filter(still).collect::<Vec<_>>().join(" "))
 }
 
 /// The account and kind of a credential that is alive and whose account is in good standing; None when it is not.
-async fn living<'a>(app: &'a App, credential: &Credential, client_ip: Option<IpAddr>) -> Result<Option<(Arc<Account>, &'a Kind)>, CannotSay> {
-    if !judge::is_alive(credential, app.clock.now(), client_ip) {
+async fn living<'a>(app: &'a App, entry: &Entry, client_ip: Option<IpAddr>, now: Timestamp) -> Result<Option<(Arc<Account>, &'a Kind)>, CannotSay> {
+    if !entry.life().is_alive(now, client_ip) {
         return Ok(None);
     }
-    let Some(own) = app.index.account(credential.account_id).await? else { return Ok(None) };
+    let Some(own) = app.index.account(entry.account_id).await? else { return Ok(None) };
     let Some(kind) = app.kinds.find(&own.kind) else { return Ok(None) };
-    let mut above = Vec::with_capacity(own.lineage.depth());
     for id in own.lineage.iter() {
-        let Some(account) = app.index.account(id).await? else { return Ok(None) };
-        above.push(account);
+        if app.index.account(id).await?.is_none_or(|above| above.status != Status::Active) {
+            return Ok(None);
+        }
     }
-    Ok(judge::in_good_standing(&own, kind, above.iter().map(AsRef::as_ref)).then_some((own, kind)))
+    Ok(judge::in_good_standing(&own, kind).then_some((own, kind)))
 }
 
 /// The living credential behind `entry`, or None: what the native legacy operations and the key-management API ask.
 pub(crate) async fn is_living(app: &App, entry: &Entry, client_ip: Option<IpAddr>) -> Result<bool, CannotSay> {
-    Ok(living(app, &entry.credential, client_ip).await?.is_some())
+    Ok(living(app, entry, client_ip, app.clock.now()).await?.is_some())
 }
 
 /// The living API key that `text` is; None when it is none of ours, or has ended.
 pub(crate) async fn authenticate_key(app: &App, text: &str, client_ip: Option<IpAddr>) -> Result<Option<Arc<Entry>>, CannotSay> {
-    match key(app, text).await {
+    match key(app, text, app.clock.now()).await {
         Ok(entry) => Ok(is_living(app, &entry, client_ip).await?.then_some(entry)),
         Err(No::CannotSay) => Err(CannotSay),
         Err(_) => Ok(None),
@@ -353,7 +363,7 @@ pub(crate) async fn authenticate_client(app: &App, id: &str, presented: &Plain, 
     if !app.format.is_public_id(Purpose::Client, id) || !app.format.is_secret(presented.expose()) {
         return Ok(None);
     }
-    match secret(app, credential::Kind::Client, id, presented.expose()).await {
+    match secret(app, credential::Kind::Client, id, presented.expose(), app.clock.now()).await {
         Ok(entry) => Ok(is_living(app, &entry, client_ip).await?.then_some(entry)),
         Err(No::CannotSay) => Err(CannotSay),
         Err(_) => Ok(None),

@@ -2,13 +2,13 @@
 //!
 //! So a refusal that is neither travels as 403 with its true status in `X-Claviger-Status` and its problem in `X-Claviger-Problem`, from
 //! where `deploy/nginx/` restores both. The body of the subrequest is never read: nginx announces one that it does not send.
-use std::net::IpAddr;
+use std::{net::IpAddr, time::Instant};
 
 use axum::extract::State;
 use bytes::Bytes;
 use claviger_domain::{
     judge::Refusal,
-    schemes::{self, Fields, signing::Body},
+    schemes::{self, signing::Body},
 };
 use http_body_util::Full;
 use hyper::{
@@ -16,17 +16,13 @@ use hyper::{
     header::{CACHE_CONTROL, HeaderName, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE},
 };
 
-use super::{Allowed, Question, Verdict, verify};
+use super::{Allowed, HeaderFields, Question, Verdict, verify};
 use crate::{app::App, problem::Problem, request};
 
-/// Header fields as hyper holds them.
-pub(crate) struct HeaderFields<'a>(pub(crate) &'a HeaderMap);
-
-impl Fields for HeaderFields<'_> {
-    fn values<'a>(&'a self, name: &str) -> impl Iterator<Item = &'a [u8]> {
-        self.0.get_all(name).iter().map(HeaderValue::as_bytes)
-    }
-}
+const ORIGINAL_METHOD: HeaderName = HeaderName::from_static("x-original-method");
+const ORIGINAL_URI: HeaderName = HeaderName::from_static("x-original-uri");
+const REAL_IP: HeaderName = HeaderName::from_static("x-real-ip");
+const REQUIRE: HeaderName = HeaderName::from_static("x-claviger-require");
 
 /// The handler, for the router's sake; the gateway listener calls [`answer_nginx`] directly.
 pub(crate) async fn nginx(State(app): State<App>, headers: HeaderMap) -> Response<axum::body::Body> {
@@ -34,57 +30,64 @@ pub(crate) async fn nginx(State(app): State<App>, headers: HeaderMap) -> Respons
 }
 
 pub(crate) async fn answer_nginx(app: &App, headers: &HeaderMap) -> Response<Full<Bytes>> {
-    let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+    let started = Instant::now();
+    let text = |name: HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
     let request = schemes::Request {
-        method: text("x-original-method").unwrap_or("GET"),
-        target: text("x-original-uri").unwrap_or("/"),
+        method: text(ORIGINAL_METHOD).unwrap_or("GET"),
+        target: text(ORIGINAL_URI).unwrap_or("/"),
         fields: &HeaderFields(headers),
-        client_ip: text("x-real-ip").and_then(|ip| ip.parse::<IpAddr>().ok()),
+        client_ip: text(REAL_IP).and_then(|ip| ip.parse::<IpAddr>().ok()),
     };
     let request_id = request::request_id(app, headers);
-    let require = text("x-claviger-require").unwrap_or_default();
-    match verify(app, &Question { request, body: Body::NotSeen, require, request_id: &request_id }).await {
+    let require = text(REQUIRE).unwrap_or_default();
+    let response = match verify(app, &Question { request, body: Body::NotSeen, require, request_id: &request_id }).await {
         Verdict::Allowed(allowed) => yes(&allowed, &request_id),
         Verdict::Refused(refusal, missing) => no(refusal, missing, &request_id),
         Verdict::CannotSay => cannot_say(&request_id),
-    }
+    };
+    app.metrics.answered(started);
+    response
 }
 
-const NAMES: [HeaderName; 6] = [
-    HeaderName::from_static("x-claviger-account"),
-    HeaderName::from_static("x-claviger-acting-account"),
-    HeaderName::from_static("x-claviger-credential"),
-    HeaderName::from_static("x-claviger-kind"),
-    HeaderName::from_static("x-claviger-scopes"),
-    HeaderName::from_static("x-claviger-request-id"),
-];
+/// Room for the fields of an answer, those that hyper adds included.
+const FIELDS: usize = 12;
+const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
+const ACCOUNT: HeaderName = HeaderName::from_static("x-claviger-account");
+const ACTING_ACCOUNT: HeaderName = HeaderName::from_static("x-claviger-acting-account");
+const CREDENTIAL: HeaderName = HeaderName::from_static("x-claviger-credential");
+const KIND: HeaderName = HeaderName::from_static("x-claviger-kind");
+const SCOPES: HeaderName = HeaderName::from_static("x-claviger-scopes");
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-claviger-request-id");
 const DIGEST: HeaderName = HeaderName::from_static("x-claviger-content-digest");
 const STATUS: HeaderName = HeaderName::from_static("x-claviger-status");
 const PROBLEM: HeaderName = HeaderName::from_static("x-claviger-problem");
 
 fn yes(allowed: &Allowed, request_id: &str) -> Response<Full<Bytes>> {
-    let mut response = empty(StatusCode::OK);
-    let credential = &allowed.entry.credential;
-    let values = [
-        value(&credential.account_id.to_string()),
-        value(&allowed.acting_account.to_string()),
-        value(&credential.id.to_string()),
-        HeaderValue::from_static(credential.kind.as_str()),
-        value(&allowed.scopes),
-        value(request_id),
-    ];
-    let headers = response.headers_mut();
-    for (name, value) in NAMES.into_iter().zip(values) {
-        headers.insert(name, value);
-    }
+    let entry = &allowed.entry;
+    let room = &mut [0; 36];
+    let mut headers = HeaderMap::with_capacity(FIELDS);
+    headers.insert(CACHE_CONTROL, NO_STORE);
+    headers.insert(ACCOUNT, value(entry.account_id.write(room)));
+    headers.insert(ACTING_ACCOUNT, value(allowed.acting_account.write(room)));
+    headers.insert(CREDENTIAL, value(entry.id.write(room)));
+    headers.insert(KIND, HeaderValue::from_static(entry.kind.as_str()));
+    headers.insert(SCOPES, value(allowed.scopes()));
+    headers.insert(REQUEST_ID, value(request_id));
     headers.insert(DIGEST, value(allowed.content_digest.as_deref().unwrap_or_default()));
+    let mut response = Response::new(Full::new(Bytes::new()));
+    *response.headers_mut() = headers;
     response
 }
 
 /// Every identity header is always set: an empty one would let a client's own through.
 fn value(text: &str) -> HeaderValue {
-    let text = if text.is_empty() { "-" } else { text };
-    HeaderValue::from_str(text).unwrap_or(HeaderValue::from_static("-"))
+    const EMPTY: HeaderValue = HeaderValue::from_static("-");
+    const EVERYTHING: HeaderValue = HeaderValue::from_static("*");
+    match text {
+        "" => EMPTY,
+        "*" => EVERYTHING,
+        text => HeaderValue::from_str(text).unwrap_or(EMPTY),
+    }
 }
 
 fn no(refusal: Refusal, missing: Option<String>, request_id: &str) -> Response<Full<Bytes>> {
@@ -101,7 +104,7 @@ fn no(refusal: Refusal, missing: Option<String>, request_id: &str) -> Response<F
     };
     headers.insert(STATUS, HeaderValue::from(refusal.status()));
     headers.insert(PROBLEM, value(&request::problem_json(&Problem::refused(refusal, missing), request_id).to_string()));
-    headers.insert(NAMES[5].clone(), value(request_id));
+    headers.insert(REQUEST_ID, value(request_id));
     response
 }
 
@@ -117,13 +120,13 @@ fn cannot_say(request_id: &str) -> Response<Full<Bytes>> {
     headers.insert(STATUS, HeaderValue::from_static("503"));
     headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
     headers.insert(PROBLEM, value(&request::problem_json(&Problem::unavailable(""), request_id).to_string()));
-    headers.insert(NAMES[5].clone(), value(request_id));
+    headers.insert(REQUEST_ID, value(request_id));
     response
 }
 
 fn empty(status: StatusCode) -> Response<Full<Bytes>> {
     let mut response = Response::new(Full::new(Bytes::new()));
     *response.status_mut() = status;
-    response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response.headers_mut().insert(CACHE_CONTROL, NO_STORE);
     response
 }

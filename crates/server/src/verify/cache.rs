@@ -1,0 +1,297 @@
+//! What was read from the store, kept in bounded memory: lookups take no lock, of several misses for one key one reads, and what was not
+//! looked up for longest goes first (CLOCK: one bit for each value).
+//!
+//! A value is kept only if it was read at or after the revision applied, checked under the lock that evicts: so nothing older than an
+//! applied change can come to stay.
+use std::{
+    collections::{HashMap, HashSet},
+    hash::{BuildHasher, Hash, Hasher},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
+use foldhash::quality::RandomState;
+
+/// Each has a lock of its own for fills and evictions; readers take none.
+const SHARDS: usize = 64;
+/// The most keys of a shard that are known to have no value.
+const ABSENT: usize = 512;
+
+/// A value that says what it is found by.
+pub(super) trait Keyed {
+    type Key: Hash + Eq + ToOwned<Owned: Hash + Eq> + ?Sized;
+
+    fn key(&self) -> &Self::Key;
+}
+
+/// See the module.
+pub(super) struct Cache<V: Keyed> {
+    shards: Box<[Shard<V>]>,
+    hasher: RandomState,
+    /// Of each shard.
+    capacity: usize,
+}
+
+struct Shard<V: Keyed> {
+    kept: papaya::HashSet<Kept<V>, RandomState>,
+    absent: Mutex<HashSet<<V::Key as ToOwned>::Owned>>,
+    changing: Mutex<()>,
+    /// Who reads which key just now, by the key's hash: a collision costs a moment, no mistake.
+    flights: Mutex<HashMap<u64, Arc<tokio::sync::Mutex<()>>>>,
+}
+
+struct Kept<V> {
+    value: Arc<V>,
+    /// Whether it was looked up since room was last looked for. Written only when it says otherwise: a hot value is written by no core.
+    used: AtomicBool,
+}
+
+impl<V: Keyed> std::fmt::Debug for Cache<V> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Cache").field("len", &self.len()).finish_non_exhaustive()
+    }
+}
+
+impl<V: Keyed> PartialEq for Kept<V> {
+    fn eq(&self, other: &Self) -> bool {
+        self.value.key() == other.value.key()
+    }
+}
+
+impl<V: Keyed> Eq for Kept<V> {}
+
+impl<V: Keyed> Hash for Kept<V> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.value.key().hash(state);
+    }
+}
+
+/// A key, to look a value up by.
+#[derive(Hash)]
+struct Wanted<'a, K: ?Sized>(&'a K);
+
+impl<V: Keyed> papaya::Equivalent<Kept<V>> for Wanted<'_, V::Key> {
+    fn equivalent(&self, kept: &Kept<V>) -> bool {
+        self.0 == kept.value.key()
+    }
+}
+
+impl<V: Keyed> Cache<V> {
+    /// An empty one that will keep about `capacity` values at most.
+    pub(super) fn new(capacity: usize) -> Self {
+        let hasher = RandomState::default();
+        let shard = || Shard {
+            kept: papaya::HashSet::with_hasher(hasher.clone()),
+            absent: Mutex::default(),
+            changing: Mutex::default(),
+            flights: Mutex::default(),
+        };
+        Self { shards: (0..SHARDS).map(|_| shard()).collect(), capacity: capacity.div_ceil(SHARDS), hasher }
+    }
+
+    /// How many values are kept.
+    pub(super) fn len(&self) -> usize {
+        self.shards.iter().map(|shard| shard.kept.len()).sum()
+    }
+
+    /// The value kept for `key`.
+    pub(super) fn get(&self, key: &V::Key) -> Option<Arc<V>> {
+        self.shard(key).1.get(key)
+    }
+
+    /// The value for `key`: the one kept, or else what `read` brings from the store, with the revision it was read at.
+    pub(super) async fn get_or_read<E>(
+        &self,
+        key: &V::Key,
+        applied: impl Fn() -> i64,
+        read: impl Future<Output = Result<(Option<Arc<V>>, i64), E>>,
+    ) -> Result<Option<Arc<V>>, E> {
+        let (hash, shard) = self.shard(key);
+        if let Some(value) = shard.get(key) {
+            return Ok(Some(value));
+        }
+        if locked(&shard.absent).contains(key) {
+            return Ok(None);
+        }
+        let flight = locked(&shard.flights).entry(hash).or_default().clone();
+        let landed = async {
+            let _turn = flight.lock().await;
+            // who waited finds what the first one brought
+            if let Some(value) = shard.get(key) {
+                return Ok(Some(value));
+            }
+            let (value, revision) = read.await?;
+            let _no_eviction = locked(&shard.changing);
+            if revision >= applied() {
+                match &value {
+                    Some(value) => shard.keep(value.clone(), self.capacity),
+                    None => shard.keep_absent(key),
+                }
+            }
+            Ok(value)
+        }
+        .await;
+        shard.leave(hash, flight);
+        landed
+    }
+
+    /// Forgets what is kept for `key`. To be called after the change's revision was published as applied.
+    pub(super) fn evict(&self, key: &V::Key) {
+        let shard = self.shard(key).1;
+        let _no_fill = locked(&shard.changing);
+        shard.kept.pin().remove(&Wanted(key));
+        locked(&shard.absent).remove(key);
+    }
+
+    /// Forgets everything.
+    pub(super) fn clear(&self) {
+        for shard in &self.shards {
+            let _no_fill = locked(&shard.changing);
+            shard.kept.pin().clear();
+            locked(&shard.absent).clear();
+        }
+    }
+
+    fn shard(&self, key: &V::Key) -> (u64, &Shard<V>) {
+        let hash = self.hasher.hash_one(key);
+        // the top bits: the set uses the others
+        (hash, &self.shards[(hash >> 58) as usize % SHARDS])
+    }
+}
+
+impl<V: Keyed> Shard<V> {
+    fn get(&self, key: &V::Key) -> Option<Arc<V>> {
+        let kept = self.kept.pin();
+        let found = kept.get(&Wanted(key))?;
+        if !found.used.load(Ordering::Relaxed) {
+            found.used.store(true, Ordering::Relaxed);
+        }
+        Some(found.value.clone())
+    }
+
+    fn keep(&self, value: Arc<V>, capacity: usize) {
+        let kept = self.kept.pin();
+        if kept.len() >= capacity {
+            let enough = kept.len() / 16 + 1;
+            let mut gone = 0;
+            kept.retain(|kept| {
+                let keep = kept.used.swap(false, Ordering::Relaxed) || gone >= enough;
+                gone += usize::from(!keep);
+                keep
+            });
+            if gone == 0 {
+                // all were in use since: then whichever come first
+                let mut left = enough;
+                kept.retain(|_| {
+                    let keep = left == 0;
+                    left = left.saturating_sub(1);
+                    keep
+                });
+            }
+        }
+        kept.insert(Kept { value, used: AtomicBool::new(true) });
+    }
+
+    fn keep_absent(&self, key: &V::Key) {
+        let mut absent = locked(&self.absent);
+        if absent.len() >= ABSENT {
+            absent.clear();
+        }
+        absent.insert(key.to_owned());
+    }
+
+    fn leave(&self, hash: u64, flight: Arc<tokio::sync::Mutex<()>>) {
+        let mut flights = locked(&self.flights);
+        drop(flight);
+        // the map's own reference is the last: nobody waits any more
+        if flights.get(&hash).is_some_and(|flight| Arc::strong_count(flight) == 1) {
+            flights.remove(&hash);
+        }
+    }
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, PartialEq)]
+    struct Word(String);
+
+    impl Keyed for Word {
+        type Key = str;
+
+        fn key(&self) -> &str {
+            &self.0
+        }
+    }
+
+    async fn fill(cache: &Cache<Word>, key: &str, read_at: i64, applied: i64) {
+        let read = async { Ok::<_, ()>((Some(Arc::new(Word(key.to_owned()))), read_at)) };
+        assert_eq!(cache.get_or_read(key, || applied, read).await, Ok(Some(Arc::new(Word(key.to_owned())))));
+    }
+
+    #[tokio::test]
+    async fn what_was_read_before_an_applied_change_is_answered_once_and_not_kept() {
+        let cache = Cache::new(100);
+        fill(&cache, "old", 4, 5).await;
+        assert!(cache.get("old").is_none());
+        fill(&cache, "new", 5, 5).await;
+        assert!(cache.get("new").is_some());
+        cache.evict("new");
+        assert!(cache.get("new").is_none() && cache.len() == 0);
+    }
+
+    #[tokio::test]
+    async fn an_absent_key_is_read_once_until_it_changes() {
+        let cache = Cache::<Word>::new(100);
+        for _ in 0..2 {
+            let reads = Mutex::new(0);
+            let read = async {
+                *locked(&reads) += 1;
+                Ok::<_, ()>((None, 1))
+            };
+            assert_eq!(cache.get_or_read("nobody", || 1, read).await, Ok(None));
+            let read_again = async { Err(()) };
+            assert_eq!(cache.get_or_read("nobody", || 1, read_again).await, Ok(None), "remembered");
+            assert_eq!(*locked(&reads), 1);
+            cache.evict("nobody");
+        }
+    }
+
+    #[tokio::test]
+    async fn it_stays_within_its_bounds_and_keeps_what_is_used() {
+        let cache = Cache::new(6_400);
+        for at in 0..20_000 {
+            fill(&cache, &format!("word {at}"), 1, 1).await;
+            assert!(cache.get("word 0").is_some(), "in use all the time, and gone at {at}");
+        }
+        assert!((3_200..=7_000).contains(&cache.len()), "{}", cache.len());
+        cache.clear();
+        assert_eq!(cache.len(), 0);
+    }
+
+    #[tokio::test]
+    async fn of_many_at_once_one_reads() {
+        let cache = Cache::new(100);
+        let (reads, gate) = (std::sync::atomic::AtomicU64::new(0), tokio::sync::Notify::new());
+        let one = async {
+            let read = async {
+                reads.fetch_add(1, Ordering::SeqCst);
+                gate.notified().await;
+                Ok::<_, ()>((Some(Arc::new(Word("hot".into()))), 1))
+            };
+            cache.get_or_read("hot", || 1, read).await
+        };
+        let other = async { cache.get_or_read("hot", || 1, async { Err(()) }).await };
+        let open = async { gate.notify_one() };
+        let (one, other, ()) = tokio::join!(one, other, open);
+        assert!(one.is_ok() && other == one);
+        assert_eq!(reads.load(Ordering::SeqCst), 1);
+    }
+}
