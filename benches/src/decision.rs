@@ -11,36 +11,98 @@ use claviger_server::{
     app::App,
     verify::{HeaderFields, Question, Verdict, verify},
 };
+use hmac::{Hmac, KeyInit, Mac};
 use hyper::{
     HeaderMap,
     header::{AUTHORIZATION, HeaderName, HeaderValue},
 };
 use rustix::time::{ClockId, clock_gettime};
+use sha2::Sha256;
 use tokio::runtime::{Builder, Runtime};
 
 use crate::{
-    fixture::Fixture,
+    fixture::{Fixture, TARGET},
     numbers::Pairs,
     report::{Goal, Number},
 };
 
 /// How often in a round: cheap things, and signatures.
-const MANY: usize = 4_000;
+const MANY: usize = 4_096;
 const FEW: usize = 64;
+/// Credentials in memory.
+const CREDENTIALS: u64 = 100_000;
 
 pub(crate) fn measure(rounds: usize) -> anyhow::Result<Vec<Number>> {
     let folder = tempfile::tempdir()?;
     let runtime = Builder::new_current_thread().enable_all().build()?;
     let fixture = runtime.block_on(Fixture::make(folder.path()))?;
-    let (app, token) = (&fixture.app, fixture.token.as_str());
-    let hot = headers(&fixture, token)?;
-    let fresh = (0..rounds * FEW).map(|at| another(&fixture, at)).collect::<anyhow::Result<Vec<_>>>()?;
-    let fresh_headers = fresh.iter().map(|token| headers(&fixture, token)).collect::<anyhow::Result<Vec<_>>>()?;
+    runtime.block_on(fixture.add_keys(0..CREDENTIALS))?;
+    let app = &fixture.app;
+    for number in 0..CREDENTIALS {
+        decide_many(&runtime, app, &[key_headers(&fixture, number)?], 1)?;
+    }
+    let secrets = keys_and_pairs(&runtime, &fixture, rounds)?;
+    let signed = signed_requests(&runtime, &fixture, rounds)?;
+    Ok([secrets, signed, tokens(&runtime, &fixture, rounds)?].concat())
+}
+
+/// API keys, spread over all that are in memory, and a Basic pair; beside one HMAC-SHA-256 of 32 bytes, its key prepared.
+fn keys_and_pairs(runtime: &Runtime, fixture: &Fixture, rounds: usize) -> anyhow::Result<Vec<Number>> {
+    let app = &fixture.app;
+    let some = (0..MANY as u64).map(|at| key_headers(fixture, at * CREDENTIALS / MANY as u64)).collect::<anyhow::Result<Vec<_>>>()?;
+    let basic = [headers(&fixture.headers("basic")?)?];
     let keyed = Keyed::new(&[7; 32]);
-    let (mut seen_and_digest, mut seen_and_signature, mut new_and_signature) = (Pairs::default(), Pairs::default(), Pairs::default());
-    decide_many(&runtime, app, &hot, MANY)?;
+    let (mut keys, mut pairs) = (Pairs::default(), Pairs::default());
+    for _ in 0..rounds {
+        let key = nanos_each(MANY, || decide_many(runtime, app, &some, 1))?;
+        let pair = nanos_each(MANY, || decide_many(runtime, app, &basic, MANY))?;
+        let reference = nanos_each(MANY, || {
+            for _ in 0..MANY {
+                black_box(keyed.digest(black_box(&[9; 32])));
+            }
+            Ok(())
+        })?;
+        keys.push(key, reference);
+        pairs.push(pair, reference);
+    }
+    let beside = "one HMAC-SHA-256 of 32 bytes";
+    Ok(vec![
+        Number::new("decision_api_key", "ns", beside, &keys, Goal::AtMost(4.0)),
+        Number::new("decision_basic", "ns", beside, &pairs, Goal::AtMost(4.0)),
+    ])
+}
+
+/// Signed requests, beside the HMAC of the same text, its key prepared.
+fn signed_requests(runtime: &Runtime, fixture: &Fixture, rounds: usize) -> anyhow::Result<Vec<Number>> {
+    let signed = fixture.signed()?;
+    let prepared = Hmac::<Sha256>::new_from_slice(b"of no matter")?;
+    let mut pairs = Pairs::default();
+    for _ in 0..rounds {
+        // signed anew: a signature is good for five minutes
+        let request = [headers(&fixture.headers("hmac")?)?];
+        let decision = nanos_each(MANY, || decide_many(runtime, &fixture.app, &request, MANY))?;
+        let reference = nanos_each(MANY, || {
+            for _ in 0..MANY {
+                let mut mac = prepared.clone();
+                mac.update(black_box(signed.as_bytes()));
+                black_box(mac.finalize());
+            }
+            Ok(())
+        })?;
+        pairs.push(decision, reference);
+    }
+    Ok(vec![Number::new("decision_hmac", "ns", "its HMAC-SHA-256 alone", &pairs, Goal::AtMost(5.0))])
+}
+
+fn tokens(runtime: &Runtime, fixture: &Fixture, rounds: usize) -> anyhow::Result<Vec<Number>> {
+    let (app, token) = (&fixture.app, fixture.token.as_str());
+    let hot = [headers(&fixture.headers("token")?)?];
+    let fresh = (0..rounds * FEW).map(|at| another(fixture, at)).collect::<anyhow::Result<Vec<_>>>()?;
+    let fresh_headers = fresh.iter().map(|token| with_token(fixture, token)).collect::<anyhow::Result<Vec<_>>>()?;
+    let keyed = Keyed::new(&[7; 32]);
+    let (mut seen_and_digest, mut new_and_signature) = (Pairs::default(), Pairs::default());
     for (fresh, fresh_headers) in fresh.chunks(FEW).zip(fresh_headers.chunks(FEW)) {
-        let seen = nanos_each(MANY, || decide_many(&runtime, app, &hot, MANY))?;
+        let seen = nanos_each(MANY, || decide_many(runtime, app, &hot, MANY))?;
         let digest = nanos_each(MANY, || {
             for _ in 0..MANY {
                 black_box(keyed.digest(black_box(token.as_bytes())));
@@ -51,47 +113,54 @@ pub(crate) fn measure(rounds: usize) -> anyhow::Result<Vec<Number>> {
             anyhow::ensure!(fresh.iter().all(|token| app.tokens.has_good_signature(token)), "a good signature was refused");
             Ok(())
         })?;
-        let new = nanos_each(FEW, || fresh_headers.iter().try_for_each(|headers| decide_many(&runtime, app, headers, 1)))?;
+        let new = nanos_each(FEW, || decide_many(runtime, app, fresh_headers, 1))?;
         seen_and_digest.push(seen, digest);
-        seen_and_signature.push(seen, signature);
         new_and_signature.push(new, signature);
     }
-    let (digest, signature) = ("one keyed digest of the token", "the check of its signature");
     Ok(vec![
-        Number::new("decision_seen_token", "ns", digest, &seen_and_digest, Goal::AtMost(2.5)),
-        Number::new("decision_seen_token_per_signature", "ns", signature, &seen_and_signature, Goal::None),
-        Number::new("decision_new_token", "ns", signature, &new_and_signature, Goal::AtMost(1.2)),
+        Number::new("decision_seen_token", "ns", "one keyed digest of the token", &seen_and_digest, Goal::AtMost(2.5)),
+        Number::new("decision_new_token", "ns", "the check of its signature", &new_and_signature, Goal::AtMost(1.2)),
     ])
 }
 
-/// Only decisions on a hot token, in great number: for profilers.
-pub(crate) fn only(count: usize) -> anyhow::Result<()> {
+/// Only decisions, in great number: for profilers.
+pub(crate) fn only(scheme: &str, count: usize) -> anyhow::Result<()> {
     let folder = tempfile::tempdir()?;
     let runtime = Builder::new_current_thread().enable_all().build()?;
     let fixture = runtime.block_on(Fixture::make(folder.path()))?;
-    let hot = headers(&fixture, &fixture.token)?;
-    decide_many(&runtime, &fixture.app, &hot, count)
+    decide_many(&runtime, &fixture.app, &[headers(&fixture.headers(scheme)?)?], count)
 }
 
-fn decide_many(runtime: &Runtime, app: &App, headers: &HeaderMap, count: usize) -> anyhow::Result<()> {
-    let fields = HeaderFields(headers);
-    let request = Request { method: "GET", target: "/api/orders?limit=20", fields: &fields, client_ip: None };
-    let question = Question { request, body: Body::NotSeen, require: "", request_id: "bench" };
+/// Each of these requests, `times` times.
+pub(crate) fn decide_many(runtime: &Runtime, app: &App, requests: &[HeaderMap], times: usize) -> anyhow::Result<()> {
     runtime.block_on(async {
-        for _ in 0..count {
-            let verdict = verify(app, black_box(&question)).await;
-            anyhow::ensure!(matches!(black_box(&verdict), Verdict::Allowed(_)), "not allowed: {verdict:?}");
+        for headers in requests {
+            let fields = HeaderFields(headers);
+            let request = Request { method: "GET", target: TARGET, fields: &fields, client_ip: None };
+            let question = Question { request, body: Body::NotSeen, require: "", request_id: "bench" };
+            for _ in 0..times {
+                let verdict = verify(app, black_box(&question)).await;
+                anyhow::ensure!(matches!(black_box(&verdict), Verdict::Allowed(_)), "not allowed: {verdict:?}");
+            }
         }
         Ok(())
     })
 }
 
-fn headers(fixture: &Fixture, token: &str) -> anyhow::Result<HeaderMap> {
-    let mut headers = HeaderMap::new();
-    for (name, value) in fixture.headers() {
-        headers.insert(HeaderName::try_from(name)?, HeaderValue::try_from(value)?);
-    }
+pub(crate) fn headers(fields: &[(&str, String)]) -> anyhow::Result<HeaderMap> {
+    fields.iter().map(|(name, value)| Ok((HeaderName::try_from(*name)?, HeaderValue::try_from(value)?))).collect()
+}
+
+fn with_token(fixture: &Fixture, token: &str) -> anyhow::Result<HeaderMap> {
+    let mut headers = headers(&fixture.headers("token")?)?;
     headers.insert(AUTHORIZATION, HeaderValue::try_from(format!("Bearer {token}"))?);
+    Ok(headers)
+}
+
+/// A request with added key `number`.
+pub(crate) fn key_headers(fixture: &Fixture, number: u64) -> anyhow::Result<HeaderMap> {
+    let mut headers = headers(&fixture.headers("api_key")?)?;
+    headers.insert("x-api-key", HeaderValue::try_from(fixture.key(number).1)?);
     Ok(headers)
 }
 
@@ -102,7 +171,7 @@ fn another(fixture: &Fixture, at: usize) -> anyhow::Result<String> {
     token.ok_or_else(|| anyhow::anyhow!("a token could not be signed"))
 }
 
-fn nanos_each(count: usize, work: impl FnOnce() -> anyhow::Result<()>) -> anyhow::Result<f64> {
+pub(crate) fn nanos_each(count: usize, work: impl FnOnce() -> anyhow::Result<()>) -> anyhow::Result<f64> {
     let begun = cpu_nanos();
     work()?;
     Ok((cpu_nanos() - begun) as f64 / count as f64)

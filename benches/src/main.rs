@@ -1,11 +1,15 @@
 //! What is fast, measured side by side. Run by `./bench`; not for finding regressions of a few per cent on a busy machine.
-use std::{path::PathBuf, process::ExitCode};
+use std::{
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
 
 mod decision;
 mod fixture;
 mod numbers;
 mod over_http;
 mod report;
+mod scale;
 mod server;
 
 fn main() -> ExitCode {
@@ -15,7 +19,8 @@ fn main() -> ExitCode {
         // this program starts itself twice more, so that the two servers are processes of their own
         ["serve", "verifying"] => server::verifying(),
         ["serve", "bare"] => server::bare(),
-        ["decisions", rounds] => rounds.parse().map_err(Into::into).and_then(decision::only),
+        ["decisions", scheme, count] => count.parse().map_err(Into::into).and_then(|count| decision::only(scheme, count)),
+        ["scale", credentials, to] => credentials.parse().map_err(Into::into).and_then(|credentials| scale(credentials, to.as_ref())),
         [to] => measure(PathBuf::from(to)),
         _ => Err(anyhow::anyhow!("give the file to write the numbers to")),
     };
@@ -32,4 +37,10 @@ fn measure(to: PathBuf) -> anyhow::Result<()> {
     let mut numbers = over_http::measure()?;
     numbers.extend(decision::measure(40)?);
     report::write(&to, &numbers)
+}
+
+fn scale(credentials: u64, to: &Path) -> anyhow::Result<()> {
+    let mut numbers = scale::memory(credentials.min(1_000_000))?;
+    numbers.extend(scale::measure(credentials, 20)?);
+    report::write(to, &numbers)
 }

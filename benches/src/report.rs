@@ -6,7 +6,7 @@ use serde::Serialize;
 use crate::numbers::Pairs;
 
 /// What was measured, beside its reference. `goal` is about `ratio`; without one, `ok` says nothing.
-#[derive(Serialize)]
+#[derive(Clone, Serialize)]
 pub(crate) struct Number {
     name: &'static str,
     value: f64,

@@ -1,7 +1,7 @@
 //! The two servers that are compared, each a process of its own: the gateway listener, and its accept loop with an answer that nobody decided.
 //!
 //! Both print one line of JSON when they listen, and stop when their standard input ends: so none outlives the benchmark.
-use std::{future::Future, io::Read};
+use std::{collections::HashMap, future::Future, io::Read};
 
 use claviger_server::{gateway, serve};
 use hyper::{
@@ -11,7 +11,10 @@ use hyper::{
 use serde_json::json;
 use tokio::{net::TcpListener, runtime::Runtime};
 
-use crate::{fixture::Fixture, report};
+use crate::{
+    fixture::{Fixture, SCHEMES},
+    report,
+};
 
 /// Serves `GET /verify/nginx` as `claviger serve` does.
 pub(crate) fn verifying() -> anyhow::Result<()> {
@@ -19,7 +22,8 @@ pub(crate) fn verifying() -> anyhow::Result<()> {
         let folder = tempfile::tempdir()?;
         let fixture = Fixture::make(folder.path()).await?;
         let listener = listen().await?;
-        report::say(&json!({ "address": listener.local_addr()?.to_string(), "headers": fixture.headers() }).to_string());
+        let headers: HashMap<_, _> = SCHEMES.iter().map(|scheme| Ok((*scheme, fixture.headers(scheme)?))).collect::<anyhow::Result<_>>()?;
+        report::say(&json!({ "address": listener.local_addr()?.to_string(), "headers": headers }).to_string());
         let app = fixture.app.clone();
         serve::gateway(listener, app.clone(), gateway(app), input_ends()).await;
         Ok(())

@@ -1,0 +1,82 @@
+//! What changes with the number of credentials: a verification that misses memory, the time to start, and the memory itself.
+use std::{fs, hint::black_box, time::Instant};
+
+use anyhow::Context;
+use rusqlite::{Connection, OpenFlags};
+use tokio::runtime::Builder;
+
+use crate::{
+    decision::{decide_many, key_headers, nanos_each},
+    fixture::{self, Fixture},
+    numbers::Pairs,
+    report::{self, Goal, Number},
+};
+
+/// In a round.
+const MANY: u64 = 1_000;
+/// Every how manieth credential is asked for; coprime to all sizes, so that the whole range is walked.
+const STRIDE: u64 = 7_919;
+
+/// With `credentials` API keys in SQLite and none of them in memory.
+pub(crate) fn measure(credentials: u64, rounds: u64) -> anyhow::Result<Vec<Number>> {
+    let folder = tempfile::tempdir()?;
+    let runtime = Builder::new_current_thread().enable_all().build()?;
+    let fixture = runtime.block_on(Fixture::make(folder.path()))?;
+    runtime.block_on(fixture.add_keys(0..credentials))?;
+    let reads_before = fixture.app.index.store_reads();
+    let direct = Connection::open_with_flags(folder.path().join("claviger.db"), OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+    let mut statement = direct.prepare(
+        "SELECT c.id, c.account_id, c.kind, c.state, c.expires_at, c.access_level, s.id, s.material FROM credential c \
+         JOIN credential_secret s ON s.credential_id = c.id WHERE c.public_id = ?1",
+    )?;
+    let mut misses = Pairs::default();
+    for round in 0..rounds {
+        // an odd one misses, and an even one is read beside it: neither finds the other's pages warm
+        let at = |k: u64| ((round * MANY + k) * STRIDE) % (credentials / 2) * 2;
+        let asked = (0..MANY).map(|k| key_headers(&fixture, at(k) + 1)).collect::<anyhow::Result<Vec<_>>>()?;
+        let read: Vec<String> = (0..MANY).map(|k| fixture.key(at(k)).0).collect();
+        let miss = nanos_each(MANY as usize, || decide_many(&runtime, &fixture.app, &asked, 1))?;
+        let reference = nanos_each(MANY as usize, || {
+            for public_id in &read {
+                let mut rows = statement.query([public_id])?;
+                let row = rows.next()?.context("a credential that was added")?;
+                for column in 0..8 {
+                    black_box(row.get::<_, rusqlite::types::Value>(column)?);
+                }
+            }
+            Ok(())
+        })?;
+        misses.push(miss, reference);
+    }
+    let reads = fixture.app.index.store_reads() - reads_before;
+    anyhow::ensure!(reads >= rounds * MANY, "only {reads} of them missed");
+    drop(statement);
+    let started = Instant::now();
+    let opened = runtime.block_on(fixture::open(folder.path()))?;
+    report::say(&format!("{credentials} credentials: opened in {} ms, {} of them in memory", started.elapsed().as_millis(), opened.index.len()));
+    Ok(vec![Number::new("decision_miss", "ns", "one SQLite point read of the same rows", &misses, Goal::AtMost(1.5))])
+}
+
+/// Bytes of memory for each of `credentials` API keys in the index: the growth of the resident set.
+pub(crate) fn memory(credentials: u64) -> anyhow::Result<Vec<Number>> {
+    let folder = tempfile::tempdir()?;
+    let runtime = Builder::new_current_thread().enable_all().build()?;
+    let fixture = runtime.block_on(Fixture::make(folder.path()))?;
+    runtime.block_on(fixture.add_keys(0..credentials))?;
+    decide_many(&runtime, &fixture.app, &[key_headers(&fixture, 0)?], 1)?;
+    let before = resident()?;
+    for number in 0..credentials {
+        decide_many(&runtime, &fixture.app, &[key_headers(&fixture, number)?], 1)?;
+    }
+    let (kept, grown) = (fixture.app.index.len() as f64, resident()? - before);
+    let mut bytes = Pairs::default();
+    bytes.push(grown / kept, 1.0);
+    report::say(&format!("{kept} credentials in memory: {:.0} MB more resident", grown / 1e6));
+    Ok(vec![Number::new("index_bytes_per_credential", "bytes", "nothing", &bytes, Goal::AtMost(300.0))])
+}
+
+fn resident() -> anyhow::Result<f64> {
+    let status = fs::read_to_string("/proc/self/status")?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("no VmRSS")?;
+    Ok(line.trim().trim_end_matches(" kB").parse::<f64>()? * 1024.0)
+}
