@@ -133,8 +133,8 @@ const VERBS: [(&str, &str, &str); 115] = [
 const PROVE_THEMSELVES: [(&str, &str); 4] = [("POST", "/legacy"), ("POST", "/auth/token"), ("POST", "/oauth2/token"), ("GET", "/assets/{name}")];
 
 /// Routes of the gateway listener, which is private by where it listens.
-const OF_THE_GATEWAY: [(&str, &str); 5] =
-    [("POST", "/v1/verify"), ("GET", "/verify/nginx"), ("GET", "/healthz"), ("GET", "/readyz"), ("GET", "/metrics")];
+const OF_THE_GATEWAY: [(&str, &str); 6] =
+    [("POST", "/v1/verify"), ("POST", "/v1/api-requests"), ("GET", "/verify/nginx"), ("GET", "/healthz"), ("GET", "/readyz"), ("GET", "/metrics")];
 
 const RELATIONS: [&str; 5] = ["own", "descendant", "sibling", "ancestor", "foreign"];
 
