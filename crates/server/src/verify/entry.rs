@@ -12,7 +12,7 @@ use claviger_domain::{
     time::Timestamp,
 };
 use claviger_store::credential::{Loaded, Material};
-use subtle::Choice;
+use subtle::{Choice, ConditionallySelectable};
 use zeroize::Zeroizing;
 
 use crate::keyring::KeyRing;
@@ -29,7 +29,10 @@ pub struct Entry {
 
 #[derive(Debug)]
 struct Proof {
+    id: SecretId,
     expires_at: Option<Timestamp>,
+    /// When a use was last noted, in microseconds.
+    noted_at: AtomicI64,
     ready: Ready,
 }
 
@@ -62,30 +65,34 @@ impl Entry {
                 Material::Sealed(sealed) => Ready::Signing { secret: keys.unseal(&seal_context(secret.view.id), &sealed)?, keys: Default::default() },
                 Material::Password(phc) => Ready::Password { phc, known: OnceLock::new() },
             };
-            Some(Proof { expires_at: secret.view.expires_at, ready })
+            Some(Proof { id: secret.view.id, expires_at: secret.view.expires_at, noted_at: AtomicI64::new(0), ready })
         });
         Self { proofs: proofs.collect(), credential: loaded.credential, noted_at: AtomicI64::new(0) }
     }
 
-    /// Whether `presented` is the digest of one of the living secrets. Every one is compared, in constant time, and `dummy` when there is none.
-    pub(crate) fn has_secret(entry: Option<&Self>, presented: &Digest, dummy: &Digest, now: Timestamp) -> bool {
-        let mut proven = Choice::from(0);
-        let mut compared = false;
+    /// The living secret of which `presented` is the digest. Every one is compared, in constant time, and `dummy` when there is none.
+    pub(crate) fn find_secret(entry: Option<&Self>, presented: &Digest, dummy: &Digest, now: Timestamp) -> Option<SecretId> {
+        let (mut proven, mut at) = (Choice::from(0), 0);
+        let (mut compared, mut number) = (false, 0_u32);
         for proof in entry.iter().flat_map(|entry| &entry.proofs) {
             if let Ready::Digest(digest) = &proof.ready {
-                proven |= digest.matches(presented) & Choice::from(u8::from(proof.lives(now)));
+                let this = digest.matches(presented) & Choice::from(u8::from(proof.lives(now)));
+                at.conditional_assign(&number, this);
+                proven |= this;
                 compared = true;
             }
+            number += 1;
         }
         if !compared {
             // nothing to compare with: compare all the same
             let _ = std::hint::black_box(presented.matches(dummy));
         }
-        proven.into()
+        let proof = entry.and_then(|entry| entry.proofs.get(at as usize));
+        proof.filter(|_| proven.into()).map(|proof| proof.id)
     }
 
     /// The living signing keys, prepared for `algorithm`.
-    pub(crate) fn signing_keys(&self, algorithm: Algorithm, now: Timestamp) -> impl Iterator<Item = &Key> {
+    pub(crate) fn signing_keys(&self, algorithm: Algorithm, now: Timestamp) -> impl Iterator<Item = (SecretId, &Key)> {
         let at = match algorithm {
             Algorithm::Sha1 => 0,
             Algorithm::Sha256 => 1,
@@ -93,7 +100,7 @@ impl Entry {
             Algorithm::Sha512 => 3,
         };
         self.proofs.iter().filter(move |proof| proof.lives(now)).filter_map(move |proof| match &proof.ready {
-            Ready::Signing { secret, keys } => Some(keys[at].get_or_init(|| Key::prepare(secret, algorithm))),
+            Ready::Signing { secret, keys } => Some((proof.id, keys[at].get_or_init(|| Key::prepare(secret, algorithm)))),
             _ => None,
         })
     }
@@ -125,10 +132,19 @@ impl Entry {
 
     /// Whether a use at `now` is worth noting: the last one noted is some time past. Of several at once, one is told yes.
     pub(crate) fn should_note(&self, now: Timestamp) -> bool {
-        const PAUSE: i64 = 10_000_000;
-        let last = self.noted_at.load(Ordering::Relaxed);
-        now.micros() - last >= PAUSE && self.noted_at.compare_exchange(last, now.micros(), Ordering::Relaxed, Ordering::Relaxed).is_ok()
+        is_due(&self.noted_at, now)
     }
+
+    /// The same of one of its secrets.
+    pub(crate) fn should_note_secret(&self, id: SecretId, now: Timestamp) -> bool {
+        self.proofs.iter().find(|proof| proof.id == id).is_some_and(|proof| is_due(&proof.noted_at, now))
+    }
+}
+
+fn is_due(noted_at: &AtomicI64, now: Timestamp) -> bool {
+    const PAUSE: i64 = 10_000_000;
+    let last = noted_at.load(Ordering::Relaxed);
+    now.micros() - last >= PAUSE && noted_at.compare_exchange(last, now.micros(), Ordering::Relaxed, Ordering::Relaxed).is_ok()
 }
 
 impl Proof {
