@@ -39,7 +39,7 @@ const VERBS: [(&str, &str, &str); 121] = [
     ("POST", "/operator", "once=x&name=New&kind=corporate"),
     ("GET", "/operator/new", ""),
     ("GET", "/operator/keys", ""),
-    ("POST", "/operator/keys", "once=x&name=New"),
+    ("POST", "/operator/keys", "once=y&name=New"),
     ("GET", "/operator/keys/new", ""),
     ("GET", "/operator/keys/{id}/delete", ""),
     ("POST", "/operator/keys/{id}/delete", ""),
