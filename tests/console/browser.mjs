@@ -146,6 +146,21 @@ export async function fits(page) {
   assert(content <= window, `${page.url()} is ${content}px wide in a window of ${window}px`);
 }
 
+/** Looks at the page in both themes and sizes, saves what it looks like, and has axe check it. */
+export async function inspect(page, name) {
+  const size = page.viewportSize();
+  for (const theme of themes) {
+    await page.emulateMedia({ colorScheme: theme, reducedMotion: 'reduce' });
+    for (const [viewport, dimensions] of Object.entries(viewports)) {
+      await page.setViewportSize(dimensions);
+      await fits(page);
+      await shot(page, `${name}-${theme}-${viewport}`);
+      await accessible(page);
+    }
+  }
+  await page.setViewportSize(size);
+}
+
 /**
  * Fails on what axe-core finds against WCAG 2.2 A and AA and its best practices, in the page as it stands, open dialogs included.
  *

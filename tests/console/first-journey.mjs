@@ -1,41 +1,12 @@
 // The first journey as people make it: create an API key in the console, use it, delete it; and what those see who may not.
 import assert from 'node:assert/strict';
-import { accessible, fits, journey, shot, themes, viewports, visit } from './browser.mjs';
+import { accessible, fits, inspect, journey, shot, themes, viewports, visit } from './browser.mjs';
+import { api, verify, world } from './office.mjs';
 
-const world = JSON.parse(process.env.WORLD);
 const keys = `${world.public}/account/api-keys`;
 
-/** Looks at the page in both themes and sizes, saves what it looks like, and has axe check it. */
-async function inspect(page, name) {
-  const size = page.viewportSize();
-  for (const theme of themes) {
-    await page.emulateMedia({ colorScheme: theme, reducedMotion: 'reduce' });
-    for (const [viewport, dimensions] of Object.entries(viewports)) {
-      await page.setViewportSize(dimensions);
-      await fits(page);
-      await shot(page, `${name}-${theme}-${viewport}`);
-      await accessible(page);
-    }
-  }
-  await page.setViewportSize(size);
-}
-
-async function api(method, path, body) {
-  const answer = await fetch(`${world.public}${path}`, {
-    method,
-    headers: { authorization: `Bearer ${world.operatorKey}`, 'content-type': 'application/json' },
-    body: body && JSON.stringify(body),
-  });
-  return { status: answer.status, json: await answer.json().catch(() => null) };
-}
-
 async function verdict(token, account) {
-  const answer = await fetch(`${world.gateway}/v1/verify`, {
-    method: 'POST',
-    headers: { 'content-type': 'application/json' },
-    body: JSON.stringify({ method: 'GET', path: '/orders', headers: { authorization: `Bearer ${token}`, accountid: account } }),
-  });
-  return (await answer.json()).verdict;
+  return (await verify('GET', '/orders', { authorization: `Bearer ${token}`, accountid: account })).verdict;
 }
 
 async function value(page, label) {
@@ -117,7 +88,7 @@ await journey('going-back-does-not-show-the-secret-again', async (browser) => {
   const link = await api('POST', `/v1/accounts/${world.corporate}/sign-in-links`, { email: 'admin@example.com' });
   const context = await browser.newContext(); // not watched: Chromium reports the page that it did not keep as an error
   const page = await context.newPage();
-  await page.goto(link.json.url);
+  await page.goto(link.url);
   await page.goto(`${keys}/new`);
   await page.getByLabel('Email').fill('back@northwind.example');
   await page.getByRole('button', { name: 'Submit' }).click();
@@ -146,7 +117,7 @@ await journey('without-javascript-by-keyboard', async (browser) => {
 
 await journey('the-eleventh-key-is-refused-with-what-to-do', async (browser) => {
   const path = `/v1/accounts/${world.corporate}/credentials`;
-  const before = (await api('GET', path)).json.items;
+  const before = (await api('GET', path)).items;
   for (let at = before.length; at < 10; at++) {
     assert.equal((await api('POST', path, { kind: 'client', email: `key-${at}@example.com` })).status, 201);
   }
@@ -213,7 +184,7 @@ await journey('an-owner-manages-members', async (browser) => {
 
 await journey('the-operator-withdraws-the-gate-and-the-page-is-gone', async (browser) => {
   const owner = await api('POST', `/v1/accounts/${world.corporate}/sign-in-links`, { email: 'owner@example.com' });
-  const member = await visit(browser, owner.json.url);
+  const member = await visit(browser, owner.url);
   await member.page.goto(keys);
   const v = await visit(browser, world.links.operator);
   const { page } = v;

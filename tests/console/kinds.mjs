@@ -1,49 +1,7 @@
 // Each account kind's own flow, as its people go through it. Makes its accounts and members itself, over the operator's API.
 import assert from 'node:assert/strict';
-import { accessible, fits, journey, shot, themes, viewports, visit } from './browser.mjs';
-
-const world = JSON.parse(process.env.WORLD);
-
-/** Looks at the page in both themes and sizes, saves what it looks like, and has axe check it. */
-async function inspect(page, name) {
-  const size = page.viewportSize();
-  for (const theme of themes) {
-    await page.emulateMedia({ colorScheme: theme, reducedMotion: 'reduce' });
-    for (const [viewport, dimensions] of Object.entries(viewports)) {
-      await page.setViewportSize(dimensions);
-      await fits(page);
-      await shot(page, `${name}-${theme}-${viewport}`);
-      await accessible(page);
-    }
-  }
-  await page.setViewportSize(size);
-}
-
-async function api(method, path, body) {
-  const answer = await fetch(`${world.public}${path}`, {
-    method,
-    headers: { authorization: `Bearer ${world.operatorKey}`, 'content-type': 'application/json' },
-    body: body && JSON.stringify(body),
-  });
-  const json = await answer.json().catch(() => null);
-  assert(answer.ok, `${method} ${path}: ${answer.status} ${JSON.stringify(json)}`);
-  return json;
-}
-
-async function account(kind, name, more = {}) {
-  return (await api('POST', '/v1/accounts', { kind, name, ...more })).id;
-}
-
-/** A one-time link for a new member with this role. */
-async function link(id, role) {
-  const email = `${role.replaceAll('_', '-')}@example.com`;
-  await api('PUT', `/v1/accounts/${id}/members/${email}`, { role });
-  return (await api('POST', `/v1/accounts/${id}/sign-in-links`, { email })).url;
-}
-
-async function enter(browser, id, role, options) {
-  return visit(browser, await link(id, role), options);
-}
+import { inspect, journey, visit } from './browser.mjs';
+import { account, api, enter, world } from './office.mjs';
 
 const dialog = (page) => page.getByRole('dialog');
 const value = (page, label) => dialog(page).getByLabel(label, { exact: true }).inputValue();
@@ -155,7 +113,7 @@ await journey('messaging-asks-creates-three-kinds-and-deletes-several', async (b
     await dialog(page).getByText('Shown only now', { exact: true }).waitFor();
     assert((await value(page, 'Key')).length > 10);
     assert((await value(page, 'Secret')).length > 10);
-    await page.getByRole('link', { name: 'Done' }).click();
+    await page.getByRole('link', { name: 'Ok', exact: true }).click();
   }
   await page.getByRole('link', { name: 'Create new key for Legacy credentials' }).click();
   await page.getByLabel('Username', { exact: true }).fill('till');
@@ -207,7 +165,7 @@ await journey('messaging-asks-creates-three-kinds-and-deletes-several', async (b
   await page.getByRole('link', { name: 'Create new key for Basic authentication' }).click();
   await page.getByLabel('Descriptive name').fill('North till');
   await page.getByRole('button', { name: 'Create Key' }).click();
-  await page.getByRole('link', { name: 'Done' }).click();
+  await page.getByRole('link', { name: 'Ok', exact: true }).click();
   await page.getByText('North till').first().waitFor();
   await inspect(page, 'messaging-below-list');
   await v.close();
@@ -228,7 +186,7 @@ await journey('messaging-deletes-without-javascript', async (browser) => {
     await page.goto(`${world.public}/account/api/new?kind=${kind}`);
     await page.getByLabel('Descriptive name').fill(`Plain ${kind}`);
     await page.getByRole('button', { name: 'Create Key' }).click();
-    await page.getByRole('link', { name: 'Done' }).click();
+    await page.getByRole('link', { name: 'Ok', exact: true }).click();
   }
   for (const box of await page.getByRole('checkbox').all()) await box.check();
   await page.getByRole('button', { name: 'Delete selected' }).click();

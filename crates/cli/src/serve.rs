@@ -9,10 +9,14 @@ use claviger_server::{
     config::Settings,
     gateway,
     keyring::KeyRing,
-    public, serve,
+    public, requests, serve,
 };
 use claviger_store::Store;
-use tokio::{net::TcpListener, signal::unix::SignalKind, sync::watch};
+use tokio::{
+    net::{TcpListener, UdpSocket},
+    signal::unix::SignalKind,
+    sync::watch,
+};
 
 use crate::{print, settings};
 
@@ -22,6 +26,9 @@ pub(crate) async fn run(flags: &settings::Flags) -> anyhow::Result<()> {
     let server = Server::start(flags.resolve()?, Names::SERVE).await?;
     print::line(&format!("Public: {}", server.public));
     print::line(&format!("Gateway: {}", server.gateway));
+    if let Some(syslog) = server.syslog {
+        print::line(&format!("API requests: {syslog}"));
+    }
     if !server.app.store.reader().await?.has_operator_signed_in().await? {
         let link = app::sign_in::create_operator_link(&server.app).await.map_err(refused)?;
         print::line(&format!("Sign in: {}", link.url.expose()));
@@ -71,6 +78,8 @@ pub(crate) struct Server {
     pub(crate) app: App,
     pub(crate) public: String,
     pub(crate) gateway: String,
+    /// Where API requests are reported over UDP, if anywhere.
+    syslog: Option<SocketAddr>,
     terminate: tokio::signal::unix::Signal,
     stop: watch::Sender<bool>,
     tasks: tokio::task::JoinSet<()>,
@@ -86,6 +95,15 @@ impl Server {
         let public_listener = listen(settings.public, names.public).await?;
         let gateway_listener = listen(settings.gateway, names.gateway).await?;
         let (public_address, gateway_address) = (public_listener.local_addr()?, gateway_listener.local_addr()?);
+        let syslog_socket = match settings.api_request_syslog {
+            Some(address) => Some(
+                UdpSocket::bind(address)
+                    .await
+                    .with_context(|| format!("cannot listen on UDP {address}; choose another address with --api-request-syslog"))?,
+            ),
+            None => None,
+        };
+        let syslog = syslog_socket.as_ref().map(UdpSocket::local_addr).transpose()?;
         let issuer = settings.public_url.clone().unwrap_or_else(|| url(public_address));
         let app = open(settings, issuer).await?;
         let claim = claim_serving(&app.store).await?;
@@ -96,9 +114,12 @@ impl Server {
         };
         tasks.spawn(serve::public(public_listener, public(app.clone()), wait(stopped.clone())));
         tasks.spawn(serve::gateway(gateway_listener, app.clone(), gateway(app.clone()), wait(stopped.clone())));
+        if let Some(socket) = syslog_socket {
+            tasks.spawn(requests::syslog::receive(app.clone(), socket, wait(stopped.clone())));
+        }
         tokio::spawn(keep_current(app.clone(), claim, stop.clone()));
         tokio::spawn(keep_tidy(app.clone()));
-        Ok(Self { app, public: url(public_address), gateway: url(gateway_address), terminate, stop, tasks, _lock: lock })
+        Ok(Self { app, public: url(public_address), gateway: url(gateway_address), syslog, terminate, stop, tasks, _lock: lock })
     }
 
     /// Serves until asked to stop, then drains.
@@ -112,6 +133,7 @@ impl Server {
         tracing::info!("stopping");
         let _ = self.stop.send(true);
         while self.tasks.join_next().await.is_some() {}
+        write_what_waits(&self.app).await;
         Ok(())
     }
 }
@@ -197,21 +219,31 @@ async fn keep_current(app: App, mut claim: claviger_store::Claim, stop: watch::S
 }
 
 async fn keep_tidy(app: App) {
-    let mut tick = tokio::time::interval(Duration::from_secs(5));
+    let mut tick = tokio::time::interval(Duration::from_secs(2));
     let mut until_sweep = 0;
     loop {
         tick.tick().await;
-        if let Err(error) = app.flush_uses().await {
-            tracing::warn!(%error, "last uses could not be written");
-        }
+        write_what_waits(&app).await;
         if until_sweep > 0 {
             until_sweep -= 1;
             continue;
         }
-        until_sweep = 12;
+        until_sweep = 30;
         if let Err(problem) = app::sign_in::sweep(&app).await {
             tracing::warn!(code = problem.code, "what is past its time could not be dropped");
         }
+        if let Err(error) = app.drop_old_requests().await {
+            tracing::warn!(%error, "API requests past their time could not be dropped");
+        }
+    }
+}
+
+async fn write_what_waits(app: &App) {
+    if let Err(error) = app.flush_uses().await {
+        tracing::warn!(%error, "last uses could not be written");
+    }
+    if let Err(error) = app.flush_requests().await {
+        tracing::warn!(%error, "reported API requests could not be written");
     }
 }
 

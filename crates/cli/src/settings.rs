@@ -30,6 +30,15 @@ pub(crate) struct Flags {
     /// A TOML file of account kinds
     #[arg(long, env = "CLAVIGER_KINDS", value_name = "FILE")]
     kinds: Option<PathBuf>,
+    /// How many days the API requests that gateways report stay in the audit log [default: 30]
+    #[arg(long, env = "CLAVIGER_API_REQUEST_DAYS", value_name = "DAYS")]
+    api_request_days: Option<u32>,
+    /// Whether the bodies of reported API requests are kept too, redacted [default: false]
+    #[arg(long, env = "CLAVIGER_API_REQUEST_BODIES", value_name = "BOOL")]
+    api_request_bodies: Option<bool>,
+    /// Where gateways report API requests as syslog messages over UDP; keep it private
+    #[arg(long, env = "CLAVIGER_API_REQUEST_SYSLOG", value_name = "ADDR")]
+    api_request_syslog: Option<SocketAddr>,
     /// A TOML file of settings
     #[arg(long, env = "CLAVIGER_CONFIG", value_name = "FILE")]
     config: Option<PathBuf>,
@@ -54,6 +63,9 @@ impl Flags {
             public_url: self.public_url.clone(),
             prefix: self.prefix.clone(),
             kinds: self.kinds.clone(),
+            api_request_days: self.api_request_days,
+            api_request_bodies: self.api_request_bodies,
+            api_request_syslog: self.api_request_syslog,
         };
         let mut settings = Settings::resolve(&[&flags, &file]);
         if let Some(url) = &mut settings.public_url {
@@ -71,7 +83,7 @@ impl Flags {
 pub(crate) fn show(flags: &Flags) -> anyhow::Result<()> {
     for (name, value) in flags.resolve()?.shown() {
         print::line(&match value {
-            Some(value) => format!("{name} = {}", toml::Value::String(value)),
+            Some(value) => format!("{name} = {value}"),
             None => format!("# {name} is not set"),
         });
     }

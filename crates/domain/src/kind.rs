@@ -273,6 +273,9 @@ pub struct Console {
     pub list: Vec<Column>,
     /// What is shown once after creation, in order.
     pub shown: Vec<Shown>,
+    /// The button that closes what is shown once.
+    #[serde(default = "done")]
+    pub done: String,
     /// What the parts of each credential kind are called.
     pub names: BTreeMap<credential::Kind, Names>,
 }
@@ -289,6 +292,10 @@ pub struct Names {
     pub public_id: String,
     /// The secret.
     pub secret: String,
+}
+
+fn done() -> String {
+    "Done".to_owned()
 }
 
 /// A column of the table.

@@ -16,6 +16,7 @@ pub mod keyed;
 pub mod kind;
 pub mod network;
 pub mod policy;
+pub mod redaction;
 pub mod schemes;
 pub mod secret;
 pub mod time;

@@ -14,6 +14,8 @@ pub enum Actor {
     Operator {
         /// The key's or the person's name, for the audit trail.
         name: String,
+        /// The key, by its public part: two may have one name. None for a person.
+        key: Option<String>,
     },
     /// A person with one role in one account.
     Member {
@@ -40,11 +42,21 @@ pub enum Actor {
 }
 
 impl Actor {
+    /// What tells them from every other caller, those of the same name included.
+    #[must_use]
+    pub fn identity(&self) -> String {
+        match self {
+            Self::Operator { key: Some(key), .. } => format!("operator key:{key}"),
+            Self::Member { account, email, .. } => format!("member of {account}:{}", email.to_lowercase()),
+            Self::Operator { .. } | Self::Key { .. } => self.as_text(),
+        }
+    }
+
     /// How events name them.
     #[must_use]
     pub fn as_text(&self) -> String {
         match self {
-            Self::Operator { name } => format!("operator:{name}"),
+            Self::Operator { name, .. } => format!("operator:{name}"),
             Self::Member { email, .. } => format!("member:{email}"),
             Self::Key { public_id, .. } => format!("key:{public_id}"),
         }

@@ -37,9 +37,14 @@ pub(crate) fn is_of_type(headers: &HeaderMap, media_type: &str) -> bool {
 }
 
 pub(crate) async fn read(body: Body) -> Result<Bytes, Problem> {
-    match Limited::new(body, LIMIT).collect().await {
+    read_up_to(body, LIMIT, "A body has at most 64 KiB (65,536 bytes).").await
+}
+
+/// `too_large` is what is said of more than `limit` bytes.
+pub(crate) async fn read_up_to(body: Body, limit: usize, too_large: &str) -> Result<Bytes, Problem> {
+    match Limited::new(body, limit).collect().await {
         Ok(collected) => Ok(collected.to_bytes()),
-        Err(error) if error.is::<LengthLimitError>() => Err(Problem::new(Code::BodyTooLarge, "A body has at most 64 KiB (65,536 bytes).")),
+        Err(error) if error.is::<LengthLimitError>() => Err(Problem::new(Code::BodyTooLarge, too_large)),
         Err(_) => Err(Problem::new(Code::JsonMalformed, "The body ended early.")),
     }
 }

@@ -22,9 +22,9 @@ macro_rules! settings {
                 Self { $($name: sources.iter().find_map(|source| source.$name.clone()).or($default)),* }
             }
 
-            /// Every setting with its value as text; secrets masked.
+            /// Every setting with its value, as a file says it; secrets masked.
             #[must_use]
-            pub fn shown(&self) -> Vec<(&'static str, Option<String>)> {
+            pub fn shown(&self) -> Vec<(&'static str, Option<toml::Value>)> {
                 vec![$((stringify!($name), self.$name.as_ref().map(|value| if $secret { mask(&value.to_shown()) } else { value.to_shown() }))),*]
             }
         }
@@ -46,6 +46,12 @@ settings! {
     prefix: String = Some("clv".to_owned()), false;
     /// A TOML file of account kinds that adds to the built-in ones, or replaces some.
     kinds: PathBuf = None, false;
+    /// How many days the API requests that gateways report stay in the audit log.
+    api_request_days: u32 = Some(30), false;
+    /// Whether the bodies of reported API requests are kept too, redacted.
+    api_request_bodies: bool = Some(false), false;
+    /// Where gateways report API requests as syslog messages over UDP. As private as the gateway listener.
+    api_request_syslog: SocketAddr = None, false;
 }
 
 impl fmt::Debug for Settings {
@@ -63,37 +69,49 @@ impl Settings {
 }
 
 trait Shown {
-    fn to_shown(&self) -> String;
+    fn to_shown(&self) -> toml::Value;
 }
 
 impl Shown for String {
-    fn to_shown(&self) -> String {
-        self.clone()
+    fn to_shown(&self) -> toml::Value {
+        self.as_str().into()
     }
 }
 
 impl Shown for PathBuf {
-    fn to_shown(&self) -> String {
-        self.display().to_string()
+    fn to_shown(&self) -> toml::Value {
+        self.display().to_string().into()
     }
 }
 
 impl Shown for SocketAddr {
-    fn to_shown(&self) -> String {
-        self.to_string()
+    fn to_shown(&self) -> toml::Value {
+        self.to_string().into()
+    }
+}
+
+impl Shown for u32 {
+    fn to_shown(&self) -> toml::Value {
+        (*self).into()
+    }
+}
+
+impl Shown for bool {
+    fn to_shown(&self) -> toml::Value {
+        (*self).into()
     }
 }
 
 /// A URL keeps its shape and loses its password, wherever it stands; what is no URL is masked whole.
-fn mask(text: &str) -> String {
-    let Some((scheme, rest)) = text.split_once("://") else { return "***".to_owned() };
+fn mask(value: &toml::Value) -> toml::Value {
+    let Some((scheme, rest)) = value.as_str().and_then(|text| text.split_once("://")) else { return "***".into() };
     let (address, query) = rest.split_once('?').map_or((rest, ""), |(address, query)| (address, query));
     let address = match address.rsplit_once('@') {
         Some((user, host)) => format!("{}:***@{host}", user.split(':').next().unwrap_or_default()),
         None => address.to_owned(),
     };
     let query = if query.is_empty() { "" } else { "?***" };
-    format!("{scheme}://{address}{query}")
+    format!("{scheme}://{address}{query}").into()
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@ pub mod clock;
 pub mod config;
 pub mod keyring;
 pub mod problem;
+pub mod requests;
 pub mod serve;
 pub mod verify;
 

@@ -26,6 +26,7 @@ pub(crate) struct Metrics {
     cached: Gauge,
     applied: Gauge,
     store_reads: Gauge,
+    requests: Family<Outcome, Counter>,
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
@@ -33,6 +34,14 @@ struct Labels {
     verdict: &'static str,
     reason: &'static str,
 }
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct Outcome {
+    outcome: &'static str,
+}
+
+/// What can become of a reported API request.
+const OUTCOMES: [&str; 4] = ["written", "dropped", "unknown", "malformed"];
 
 impl Metrics {
     pub(crate) fn new() -> Self {
@@ -52,6 +61,11 @@ impl Metrics {
             Unit::Seconds,
             durations.clone(),
         );
+        let requests = Family::<Outcome, Counter>::default();
+        registry.register("api_requests", "API requests reported for the audit log, by what became of them", requests.clone());
+        for outcome in OUTCOMES {
+            drop(requests.get_or_create(&Outcome { outcome }));
+        }
         Self {
             shown: std::array::from_fn(|at| match at {
                 0 => count("allowed", ""),
@@ -63,6 +77,7 @@ impl Metrics {
             cached: gauge(&mut registry, "index_credentials", "Credentials in memory"),
             applied: gauge(&mut registry, "index_revision", "Revision up to which changes are applied"),
             store_reads: gauge(&mut registry, "index_store_reads", "Point reads that the store answered for verification"),
+            requests,
             registry,
         }
     }
@@ -79,6 +94,12 @@ impl Metrics {
     /// Counts an answer to a gateway that took since `started`.
     pub(crate) fn answered(&self, started: Instant) {
         self.durations.note(started.elapsed());
+    }
+
+    /// `outcome` is one of [`OUTCOMES`].
+    pub(crate) fn count_requests(&self, outcome: &'static str, count: usize) {
+        debug_assert!(OUTCOMES.contains(&outcome));
+        self.requests.get_or_create(&Outcome { outcome }).inc_by(count as u64);
     }
 
     pub(crate) fn render(&self, index: &Index) -> String {

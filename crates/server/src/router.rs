@@ -15,7 +15,7 @@ use crate::{
     app::App,
     console, legacy, oauth,
     problem::{Code, Problem},
-    request, verify,
+    request, requests, verify,
 };
 
 /// Routes of the public listener that anyone may call: they prove who calls themselves, or tell no one anything.
@@ -63,7 +63,7 @@ fn public_routes() -> OpenApiRouter<App> {
 }
 
 fn gateway_routes() -> OpenApiRouter<App> {
-    OpenApiRouter::new().routes(routes!(verify::api::verify))
+    OpenApiRouter::new().routes(routes!(verify::api::verify)).routes(routes!(requests::api::report))
 }
 
 /// The public listener: console, management API, token endpoint.

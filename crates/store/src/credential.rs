@@ -66,6 +66,24 @@ pub struct LastUse {
     pub route: Option<String>,
 }
 
+/// The last use of one secret that was accepted. It may be a minute old.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SecretUse {
+    /// When.
+    pub at: Timestamp,
+    /// The address it came from.
+    pub source: Option<String>,
+}
+
+/// What people may see of a secret, and when it was last used.
+#[derive(Clone, Debug)]
+pub struct ListedSecret {
+    /// What people may see.
+    pub view: SecretView,
+    /// Its last use.
+    pub used: Option<SecretUse>,
+}
+
 /// A credential as a list shows it.
 #[derive(Clone, Debug)]
 pub struct Listed {
@@ -318,8 +336,20 @@ impl Reader {
     ///
     /// # Errors
     /// When the database is not available.
-    pub async fn list_secrets(&mut self, id: CredentialId) -> Result<Vec<SecretView>, StoreError> {
-        Ok(secrets(self, id).await?.into_iter().map(|secret| secret.view).collect())
+    pub async fn list_secrets(&mut self, id: CredentialId) -> Result<Vec<ListedSecret>, StoreError> {
+        self.query(
+            "SELECT s.id, s.hint, s.expires_at, s.created_at, u.used_at, u.source FROM credential_secret s \
+             LEFT JOIN secret_use u ON u.secret_id = s.id WHERE s.credential_id = $1 ORDER BY s.id",
+            &[id.to_string().into()],
+        )
+        .await?
+        .into_iter()
+        .map(|mut row| {
+            let view = SecretView { id: row.parsed()?, hint: row.text()?, expires_at: row.optional_time()?, created_at: row.time()? };
+            let (at, source) = (row.optional_time()?, row.optional_text()?);
+            Ok(ListedSecret { view, used: at.map(|at| SecretUse { at, source }) })
+        })
+        .collect()
     }
 
     /// How many active credentials an account has.
@@ -518,6 +548,22 @@ impl Tx {
                 last.user_agent.as_deref().into(),
                 last.route.as_deref().into(),
             ],
+        )
+        .await
+        .map(|_| ())
+    }
+
+    /// Notes the last use of a secret, unless a later one is noted already, or the secret is gone.
+    ///
+    /// # Errors
+    /// When the database is not available.
+    pub async fn record_secret_use(&mut self, secret: SecretId, last: &SecretUse) -> Result<(), StoreError> {
+        self.execute(
+            "INSERT INTO secret_use (secret_id, used_at, source) \
+             SELECT id, CAST($2 AS BIGINT), CAST($3 AS TEXT) FROM credential_secret WHERE id = $1 \
+             ON CONFLICT (secret_id) DO UPDATE SET used_at = excluded.used_at, source = excluded.source \
+             WHERE secret_use.used_at <= excluded.used_at",
+            &[secret.to_string().into(), last.at.into(), last.source.as_deref().into()],
         )
         .await
         .map(|_| ())

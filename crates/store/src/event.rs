@@ -1,4 +1,4 @@
-//! The audit trail. Lines are added and read; nothing changes or removes one.
+//! The audit trail. Lines are added and read; nothing changes or removes one. Reported API requests are listed beside it.
 use claviger_domain::{event::Event, id::AccountId, time::Timestamp};
 
 use crate::{
@@ -79,32 +79,48 @@ pub struct Filter {
 }
 
 impl Reader {
-    /// The events of an account and of all below it, newest first.
+    /// The events of an account and of all below it, and the API requests reported of their credentials, newest first.
     ///
     /// # Errors
     /// When the database is not available.
-    pub async fn list_events_below(&mut self, account: AccountId, filter: &Filter, page: &PageRequest) -> Result<Page<StoredEvent>, StoreError> {
-        let rows = self
+    pub async fn list_history_below(&mut self, account: AccountId, filter: &Filter, page: &PageRequest) -> Result<Page<StoredEvent>, StoreError> {
+        let parameters = [
+            account.to_string().into(),
+            format!("%{account}%").into(),
+            page.before().into(),
+            filter.account.as_deref().into(),
+            filter.actor.as_deref().into(),
+            filter.target.as_deref().into(),
+            filter.from.into(),
+            filter.to.into(),
+            page.fetch().into(),
+        ];
+        let mut rows = self
             .query(
                 "SELECT e.id, e.at, e.account_id, e.actor, e.action, e.target, e.detail, e.request_id, e.source FROM event e \
                  WHERE (e.account_id = $1 OR e.account_id IN (SELECT id FROM account WHERE lineage LIKE $2)) AND e.id < $3 \
                  AND (CAST($4 AS TEXT) IS NULL OR e.account_id = $4) AND (CAST($5 AS TEXT) IS NULL OR e.actor = $5) \
                  AND (CAST($6 AS TEXT) IS NULL OR e.target = $6) AND (CAST($7 AS BIGINT) IS NULL OR e.at >= $7) \
                  AND (CAST($8 AS BIGINT) IS NULL OR e.at < $8) ORDER BY e.id DESC LIMIT $9",
-                &[
-                    account.to_string().into(),
-                    format!("%{account}%").into(),
-                    page.before().into(),
-                    filter.account.as_deref().into(),
-                    filter.actor.as_deref().into(),
-                    filter.target.as_deref().into(),
-                    filter.from.into(),
-                    filter.to.into(),
-                    page.fetch().into(),
-                ],
+                &parameters,
             )
             .await?;
-        Ok(page.page(rows.into_iter().map(event).collect::<Result<_, _>>()?, |event: &StoredEvent| event.id.clone()))
+        // two statements, each by its own index, and merged here
+        rows.extend(
+            self.query(
+                "SELECT r.id, r.at, r.account_id, 'key:' || r.public_id, 'api.request', r.public_id, r.detail, r.request_id, r.source \
+                 FROM api_request r \
+                 WHERE (r.account_id = $1 OR r.account_id IN (SELECT id FROM account WHERE lineage LIKE $2)) AND r.id < $3 \
+                 AND (CAST($4 AS TEXT) IS NULL OR r.account_id = $4) AND (CAST($5 AS TEXT) IS NULL OR 'key:' || r.public_id = $5) \
+                 AND (CAST($6 AS TEXT) IS NULL OR r.public_id = $6) AND (CAST($7 AS BIGINT) IS NULL OR r.at >= $7) \
+                 AND (CAST($8 AS BIGINT) IS NULL OR r.at < $8) ORDER BY r.id DESC LIMIT $9",
+                &parameters,
+            )
+            .await?,
+        );
+        let mut events = rows.into_iter().map(event).collect::<Result<Vec<_>, _>>()?;
+        events.sort_unstable_by(|a, b| b.id.cmp(&a.id));
+        Ok(page.page(events, |event: &StoredEvent| event.id.clone()))
     }
 
     /// Whether the operator has ever signed in to the console.

@@ -8,6 +8,7 @@ mod sqlite;
 mod value;
 
 pub mod account;
+pub mod api_request;
 pub mod catalogue;
 pub mod credential;
 pub mod event;

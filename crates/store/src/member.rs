@@ -94,6 +94,15 @@ impl Tx {
         find(self, account, folded).await
     }
 
+    /// How many members an account has. Right only under [`Tx::lock_account`].
+    ///
+    /// # Errors
+    /// When the database is not available.
+    pub async fn count_members(&mut self, account: AccountId) -> Result<i64, StoreError> {
+        let rows = self.query("SELECT count(*) FROM member WHERE account_id = $1", &[account.to_string().into()]).await?;
+        rows.into_iter().next().map_or(Ok(0), |mut row| row.int())
+    }
+
     /// How many members of an account have this role. Right only under [`Tx::lock_account`].
     ///
     /// # Errors

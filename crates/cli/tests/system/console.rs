@@ -44,6 +44,16 @@ fn administrators_create_and_delete_keys_and_nobody_else_sees_that_there_are_any
 
 #[test]
 fn every_account_kind_has_its_own_flow() {
+    run_in_a_world_of_its_own("kinds.mjs");
+}
+
+#[test]
+fn credentials_live_on_after_the_first_day() {
+    run_in_a_world_of_its_own("life-cycle.mjs");
+}
+
+/// Runs a journey that makes its accounts and members itself.
+fn run_in_a_world_of_its_own(script: &str) {
     let server = Server::start(&[]);
     let office = BackOffice::of(&server);
     let world = json!({
@@ -52,5 +62,5 @@ fn every_account_kind_has_its_own_flow() {
         "operatorKey": office.key,
         "links": { "operator": server.sign_in_link() },
     });
-    run_journey(&repository().join("tests/console/kinds.mjs"), &[("WORLD", &world.to_string())]);
+    run_journey(&repository().join("tests/console").join(script), &[("WORLD", &world.to_string())]);
 }

@@ -5,5 +5,6 @@ mod crash;
 mod demo;
 mod hostile_clients;
 mod nginx;
+mod own_kind;
 mod postgres;
 mod secrets;

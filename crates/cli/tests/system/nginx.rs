@@ -1,7 +1,7 @@
 //! The first journey behind Debian's nginx, with the very files of `deploy/nginx/`.
 use claviger_testkit::{
     http::{Connection, Request},
-    nginx::Nginx,
+    nginx::{Nginx, Surroundings},
     process::Server,
     stub::{Reply, Stub},
 };
@@ -120,4 +120,40 @@ fn with_claviger_down_nginx_lets_nothing_through_and_says_neither_yes_nor_no() {
     call(&nginx, &token, &account).send().expect(503);
     server.restart();
     call(&nginx, &token, &account).send().expect(200);
+}
+
+#[test]
+fn nginx_reports_what_it_has_answered_and_the_audit_log_has_it_without_the_key() {
+    let (server, api) = (Server::start(&["--api-request-syslog", "127.0.0.1:0"]), api());
+    let office = BackOffice::of(&server);
+    let log =
+        format!("access_log syslog:server={},tag=claviger,nohostname claviger_api_request if=$claviger_credential;", server.line("API requests: "));
+    let surroundings = Surroundings { http: "include claviger/report.conf;".into(), server: log, ..Surroundings::default() };
+    let nginx = Nginx::start_in(&surroundings, server.gateway_address(), api.address());
+    let tenant = office.request("POST", "/v1/accounts").json(&json!({ "kind": "tenant", "name": "Acme" })).send().expect(201).json();
+    let path = format!("/v1/accounts/{}/credentials", tenant["id"].as_str().expect("an id"));
+    let made = office.request("POST", &path).json(&json!({ "email": "ann@example.com", "roles": ["admin"] })).send().expect(201).json();
+    let key = made["secret"].as_str().expect("a key");
+    let ask = |path: &str, key: &str| Request::get(&nginx.url(path)).header("X-API-Key", key).header("User-Agent", "till \"7\"").send();
+    ask("/api/orders?page=1&token=hunter2", key).expect(200);
+    ask("/api/refused", "nonsense").expect(401);
+    let history = || {
+        let request = Request::get(&server.public("/v1/audit-log/history")).header("X-API-Key", key);
+        let items = request.send().expect(200).json()["items"].as_array().expect("items").clone();
+        items.into_iter().filter(|item| item["action"] == "api.request").collect::<Vec<_>>()
+    };
+    let until = std::time::Instant::now() + std::time::Duration::from_secs(30);
+    let mut found = history();
+    while found.is_empty() {
+        assert!(std::time::Instant::now() < until, "nothing arrived: {}", nginx.logs());
+        std::thread::sleep(std::time::Duration::from_millis(50));
+        found = history();
+    }
+    assert_eq!(found.len(), 1, "{found:?}");
+    let request = &found[0]["request"];
+    assert_eq!((&request["method"], &request["url"], &request["status"]), (&json!("GET"), &json!("/api/orders?page=1&token=***"), &json!(200)));
+    assert_eq!(request["headers"]["user-agent"], json!(["till \"7\""]));
+    assert!(request["duration_seconds"].is_number() && found[0]["source"] == "127.0.0.1", "{found:?}");
+    let metrics = Request::get(&server.gateway("/metrics")).send().expect(200).text();
+    assert!(metrics.contains("claviger_api_requests_total{outcome=\"malformed\"} 0"), "{metrics}");
 }

@@ -253,7 +253,7 @@ pub(crate) struct Which {
     limit: Option<u32>,
 }
 
-/// Lists what happened in one's own account and in those below it, newest first; as CSV with `Accept: text/csv`.
+/// Lists what happened in one's own account and in those below it, API requests that gateways reported included, newest first; as CSV with `Accept: text/csv`.
 #[utoipa::path(
     get, operation_id = "audit_log", path = "/v1/audit-log/history", tag = "api keys", params(Which),
     responses((status = 200, body = List<super::events::EventView>), (status = 403, description = "The key's roles do not manage keys"))
@@ -273,7 +273,7 @@ pub(crate) async fn history(
     }
     let filter = EventFilter { account: which.business_unit, actor: which.actor, target: which.credential, from: which.from, to: which.to };
     let request = PageRequest { after: which.cursor, limit };
-    let page = caller.app.store.reader().await?.list_events_below(caller.account, &filter, &request).await?;
+    let page = caller.app.store.reader().await?.list_history_below(caller.account, &filter, &request).await?;
     let csv = headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok()).is_some_and(|accept| accept.contains("text/csv"));
     if csv {
         let next = page.next.clone().unwrap_or_default();
@@ -284,21 +284,33 @@ pub(crate) async fn history(
     Ok(super::list(page, |event| super::events::EventView::from(event)).into_response())
 }
 
-const CSV_HEADER: &str = "id,at,account_id,actor,action,target,detail,request_id,source\r\n";
+const CSV_HEADER: &str = "id,at,account_id,actor,action,target,detail,request_id,source,method,url,status,duration_seconds,headers\r\n";
 
 /// RFC 4180; a value that a spreadsheet would take for a formula is kept one by a leading apostrophe.
 fn csv_line(event: &StoredEvent) -> String {
     let at = event.at.to_string();
+    let request = super::events::api_request(event);
+    let detail = if request.is_some() { "{}" } else { &event.detail };
+    let [method, url, status, duration, headers] = request.map_or_else(Default::default, |request| {
+        let headers = serde_json::to_string(&request.headers).unwrap_or_default();
+        let duration = request.duration_seconds.map_or_else(String::new, |seconds| seconds.to_string());
+        [request.method, request.url, request.status.to_string(), duration, headers]
+    });
     let values = [
-        &event.id,
+        event.id.as_str(),
         &at,
         event.account_id.as_deref().unwrap_or_default(),
         &event.actor,
         &event.action,
         &event.target,
-        &event.detail,
+        detail,
         &event.request_id,
         event.source.as_deref().unwrap_or_default(),
+        &method,
+        &url,
+        &status,
+        &duration,
+        &headers,
     ];
     let quoted = values.map(|value| {
         let guard = if value.starts_with(['=', '+', '-', '@', '\t', '\r']) { "'" } else { "" };

@@ -30,7 +30,7 @@ pub(crate) struct Save {
 #[utoipa::path(
     put, operation_id = "save_member", path = "/v1/accounts/{id}/members/{email}", tag = "members", request_body = Save,
     responses((status = 200, description = "Changed", body = MemberView), (status = 201, description = "Added", body = MemberView),
-        (status = 404, description = "No such account"), (status = 409, description = "The last owner"), (status = 422, description = "A field is wrong"))
+        (status = 404, description = "No such account"), (status = 409, description = "The last owner, or the thousandth member"), (status = 422, description = "A field is wrong"))
 )]
 pub(crate) async fn save(operator: Operator, At((id, email)): At<(AccountId, String)>, body: Json<Save>) -> Result<Response, Problem> {
     let grant = operator.app.permit::<ManageMembers>(&operator.context, operator.actor(), id).await?;

@@ -54,7 +54,7 @@ impl From<&RefusedSignature> for RefusalView {
 )]
 pub(crate) async fn list(operator: Operator, At(id): At<AccountId>) -> Result<axum::Json<List<RefusalView>>, Problem> {
     operator.app.permit::<SeeAccount>(&operator.context, operator.actor(), id).await?;
-    let items = operator.app.refusals.list(id).iter().map(|refused| RefusalView::from(&**refused)).collect();
+    let items = operator.app.refusals.list(id, None).iter().map(|refused| RefusalView::from(&**refused)).collect();
     Ok(axum::Json(List { items, next_cursor: None }))
 }
 

@@ -17,7 +17,7 @@ use claviger_domain::{
 };
 use claviger_store::{
     StoreError, Tx,
-    credential::{Filter, LastUse, Listed, Material, StoredSecret},
+    credential::{Filter, LastUse, Listed, ListedSecret, Material, StoredSecret},
     page::{Page, PageRequest},
 };
 use serde::{Serialize, Serializer};
@@ -105,12 +105,22 @@ pub struct SecretShown {
     created_at: String,
     /// When it stops being accepted, while another takes its place.
     expires_at: Option<String>,
+    /// Its last accepted use, about a minute old at most; null: never. Of a client secret, that a token was issued for it.
+    last_used: Option<SecretUseView>,
 }
 
-impl From<&SecretView> for SecretShown {
-    fn from(secret: &SecretView) -> Self {
-        let expires_at = secret.expires_at.map(|at| at.to_string());
-        Self { id: secret.id.to_string(), hint: secret.hint.clone(), created_at: secret.created_at.to_string(), expires_at }
+/// The last use of a secret.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct SecretUseView {
+    at: String,
+    source: Option<String>,
+}
+
+impl From<&ListedSecret> for SecretShown {
+    fn from(ListedSecret { view, used }: &ListedSecret) -> Self {
+        let expires_at = view.expires_at.map(|at| at.to_string());
+        let last_used = used.as_ref().map(|used| SecretUseView { at: used.at.to_string(), source: used.source.clone() });
+        Self { id: view.id.to_string(), hint: view.hint.clone(), created_at: view.created_at.to_string(), expires_at, last_used }
     }
 }
 
@@ -282,7 +292,7 @@ pub(crate) async fn list(app: &App, grant: &Grant<ManageCredentials>, filter: &F
 }
 
 /// A listed credential, with what may be seen of its secrets.
-pub(crate) async fn find(app: &App, grant: &Grant<ManageCredentials>, id: CredentialId) -> Result<(Listed, Vec<SecretView>), Problem> {
+pub(crate) async fn find(app: &App, grant: &Grant<ManageCredentials>, id: CredentialId) -> Result<(Listed, Vec<ListedSecret>), Problem> {
     let mut reader = app.store.reader().await?;
     let listed = reader.find_credential(grant.account().id, id).await?.ok_or_else(Problem::not_found)?;
     let secrets = reader.list_secrets(id).await?;

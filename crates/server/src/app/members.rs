@@ -19,6 +19,9 @@ use crate::{
     request::Context,
 };
 
+/// The most members of an account: as many as are listed.
+const MOST: i64 = 1_000;
+
 /// How a member is shown.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct MemberView {
@@ -71,6 +74,9 @@ pub(crate) async fn save(app: &App, context: &Context, grant: &Grant<ManageMembe
         && before.role != role.id
     {
         assure_not_last(app, &mut tx, &account.kind, before).await?;
+    }
+    if before.is_none() && tx.count_members(account.id).await? >= MOST {
+        return Err(Problem::new(Code::LimitReached, "An account has at most 1,000 members. Remove one first."));
     }
     let member = Member {
         account_id: account.id,

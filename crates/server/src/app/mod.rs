@@ -9,6 +9,7 @@ use claviger_domain::{
     keyed::Keyed,
     kind::Kinds,
     policy::{self, Actor, Grant, Permission},
+    redaction::Redactor,
     secret::Digest,
     token::Format,
 };
@@ -21,6 +22,7 @@ use crate::{
     metrics::Metrics,
     problem::Problem,
     request::Context,
+    requests::Reports,
     tokens::Tokens,
     verify::{Index, Passwords, Refusals, Replays, Uses},
 };
@@ -60,8 +62,10 @@ pub struct Inner {
     pub index: Index,
     pub(crate) metrics: Metrics,
     pub(crate) passwords: Passwords,
+    pub(crate) redactor: Redactor,
     pub(crate) refusals: Refusals,
     pub(crate) replays: Replays,
+    pub(crate) reports: Reports,
     pub(crate) uses: Uses,
     /// Hashes passwords that were right before; a key of this process alone.
     pub(crate) fast: Keyed,
@@ -109,7 +113,8 @@ impl App {
         chance: Arc<dyn Chance>,
     ) -> Result<Self, OpenError> {
         bind(&store, &keys, &clock).await?;
-        let format = Format::new(settings.prefix.as_deref().unwrap_or("clv"), keys.tag.clone())?;
+        let prefix = settings.prefix.as_deref().unwrap_or("clv");
+        let (format, redactor) = (Format::new(prefix, keys.tag.clone())?, Redactor::new(prefix));
         let tokens = Tokens::new(&keys, issuer, &*chance).ok_or(OpenError::SigningKey)?;
         let keys = Arc::new(keys);
         let index = Index::open(store.clone(), keys.clone()).await?;
@@ -128,8 +133,10 @@ impl App {
             index,
             metrics,
             passwords,
+            redactor,
             refusals: Refusals::default(),
             replays: Replays::new(clock.now()),
+            reports: Reports::default(),
             uses: Uses::default(),
             fast,
             dummy_digest,

@@ -47,7 +47,7 @@ impl Once {
             }
             app.keys.session.digest(&message)
         };
-        Self { caller_and_key: digest(&[actor.as_text().as_bytes(), key]), request: digest(request) }
+        Self { caller_and_key: digest(&[actor.identity().as_bytes(), key]), request: digest(request) }
     }
 
     /// Remembers `answer` in the transaction that made it.

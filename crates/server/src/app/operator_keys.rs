@@ -10,11 +10,17 @@ use claviger_domain::{
 use claviger_store::operator_key::OperatorKey;
 use serde_json::json;
 
-use super::App;
+use super::{App, once::Once};
 use crate::{problem::Problem, request::Context};
 
 /// Makes an operator API key called `name`; the whole key is in the answer and never anywhere again.
-pub(crate) async fn create(app: &App, context: &Context, grant: &OperatorGrant, name: &str) -> Result<(OperatorKey, Plain), Problem> {
+pub(crate) async fn create(
+    app: &App,
+    context: &Context,
+    grant: &OperatorGrant,
+    name: &str,
+    once: Option<&Once>,
+) -> Result<(OperatorKey, Plain), Problem> {
     let name = parse_name("name", name)?;
     let now = app.clock.now();
     let public_id = app.format.public_id(Purpose::Operator, &*app.chance);
@@ -29,6 +35,10 @@ pub(crate) async fn create(app: &App, context: &Context, grant: &OperatorGrant, 
     };
     let mut tx = app.store.begin().await?;
     tx.insert_operator_key(&key).await?;
+    if let Some(once) = once {
+        // that it was made, not the key: no form shows it a second time
+        once.remember(app, &mut tx, &key.public_id).await?;
+    }
     let event = app.event(context, grant.actor(), Action::OperatorKeyCreated, None, &key.public_id, json!({ "name": key.name }));
     let recorded = tx.record(&event).await?;
     app.commit(tx, recorded).await?;
@@ -55,7 +65,7 @@ pub(crate) async fn authenticate(app: &App, presented: &str) -> Result<Option<Ac
     let key = app.store.reader().await?.find_operator_key(parts.public_id).await?;
     let digest = app.keys.pepper.digest(presented.as_bytes());
     let proven = key.as_ref().map_or(&app.dummy_digest, |key| &key.digest).matches(&digest);
-    Ok(key.filter(|_| proven.into()).map(|key| Actor::Operator { name: key.name }))
+    Ok(key.filter(|_| proven.into()).map(|key| Actor::Operator { name: key.name, key: Some(key.public_id) }))
 }
 
 /// Makes an operator API key from the command line, where whoever can read the key ring is the operator.
@@ -64,11 +74,11 @@ pub(crate) async fn authenticate(app: &App, presented: &str) -> Result<Option<Ac
 /// When the name is refused or the database is not available.
 pub async fn create_from_command_line(app: &App, name: &str) -> Result<Plain, Problem> {
     let grant = command_line()?;
-    create(app, &on_command_line(), &grant, name).await.map(|(_, whole)| whole)
+    create(app, &on_command_line(), &grant, name, None).await.map(|(_, whole)| whole)
 }
 
 pub(crate) fn command_line() -> Result<OperatorGrant, Problem> {
-    Ok(claviger_domain::policy::operator(&Actor::Operator { name: "command line".into() })?)
+    Ok(claviger_domain::policy::operator(&Actor::Operator { name: "command line".into(), key: None })?)
 }
 
 pub(crate) fn on_command_line() -> Context {

@@ -11,10 +11,12 @@ use claviger_domain::{
     time::Timestamp,
 };
 use claviger_store::session::{Person, Session};
+use serde::{Serialize, Serializer};
 use serde_json::json;
+use utoipa::ToSchema;
 use zeroize::Zeroizing;
 
-use super::{App, operator_keys};
+use super::{App, once::Once, operator_keys};
 use crate::{
     problem::{Code, Problem},
     request::Context,
@@ -29,21 +31,37 @@ const ABSOLUTE: Duration = Duration::from_secs(24 * 60 * 60);
 const TOKEN: usize = 43;
 
 /// A one-time sign-in link.
+#[derive(Serialize, ToSchema)]
+#[schema(as = LinkView)]
 pub struct Link {
-    /// Its URL, which signs in whoever opens it first.
+    /// Signs in whoever opens it first.
+    #[serde(serialize_with = "expose")]
+    #[schema(value_type = String)]
     pub url: Plain,
-    /// Until when.
+    /// RFC 3339, UTC.
+    #[schema(value_type = String)]
     pub expires_at: Timestamp,
 }
 
+fn expose<S: Serializer>(url: &Plain, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(url.expose())
+}
+
 /// Makes a link for a member of an account.
-pub(crate) async fn create_link(app: &App, context: &Context, grant: &Grant<SeeAccount>, by: &OperatorGrant, email: &str) -> Result<Link, Problem> {
+pub(crate) async fn create_link(
+    app: &App,
+    context: &Context,
+    grant: &Grant<SeeAccount>,
+    by: &OperatorGrant,
+    email: &str,
+    once: Option<&Once>,
+) -> Result<Link, Problem> {
     let folded = Email::parse(email)?.folded();
     let member = app.store.reader().await?.find_member(grant.account().id, &folded).await?;
     let member = member
         .ok_or_else(|| claviger_domain::invalid::Invalid::new("email", "not_a_member", "Nobody with this address is a member of this account."))?;
     let person = Person { account_id: Some(grant.account().id), name: folded };
-    link(app, context, by, person, &member.email, LINK_LIVES).await
+    link(app, context, by, person, &member.email, LINK_LIVES, once).await
 }
 
 /// Makes the first operator's link, for whoever started the server.
@@ -53,7 +71,7 @@ pub(crate) async fn create_link(app: &App, context: &Context, grant: &Grant<SeeA
 pub async fn create_operator_link(app: &App) -> Result<Link, Problem> {
     let grant = operator_keys::command_line()?;
     let person = Person { account_id: None, name: "operator".into() };
-    link(app, &operator_keys::on_command_line(), &grant, person, "operator", FIRST_LINK_LIVES).await
+    link(app, &operator_keys::on_command_line(), &grant, person, "operator", FIRST_LINK_LIVES, None).await
 }
 
 /// Makes a link for a member from the command line: what a demonstration prints.
@@ -64,18 +82,30 @@ pub async fn create_member_link(app: &App, account: AccountId, email: &str) -> R
     let context = operator_keys::on_command_line();
     let by = operator_keys::command_line()?;
     let grant = app.permit::<SeeAccount>(&context, by.actor(), account).await?;
-    create_link(app, &context, &grant, &by, email).await
+    create_link(app, &context, &grant, &by, email, None).await
 }
 
-async fn link(app: &App, context: &Context, by: &OperatorGrant, person: Person, target: &str, lives: Duration) -> Result<Link, Problem> {
+async fn link(
+    app: &App,
+    context: &Context,
+    by: &OperatorGrant,
+    person: Person,
+    target: &str,
+    lives: Duration,
+    once: Option<&Once>,
+) -> Result<Link, Problem> {
     let token = Zeroizing::new(base62::random(TOKEN, &*app.chance));
     let expires_at = app.clock.now() + lives;
     let mut tx = app.store.begin().await?;
     tx.insert_sign_in_link(&digest(app, "link", &token), &person, expires_at).await?;
+    let link = Link { url: Plain::new(format!("{}/sign-in/{}", app.public_url(), *token)), expires_at };
+    if let Some(once) = once {
+        once.remember(app, &mut tx, &link).await?;
+    }
     let event = app.event(context, by.actor(), Action::SignInLinkCreated, person.account_id, target, json!({ "expires_at": expires_at }));
     let recorded = tx.record(&event).await?;
     app.commit(tx, recorded).await?;
-    Ok(Link { url: Plain::new(format!("{}/sign-in/{}", app.public_url(), *token)), expires_at })
+    Ok(link)
 }
 
 /// Uses a link up and begins a session. The answer is the session's token, for the cookie.
@@ -160,7 +190,7 @@ fn is_valid(session: &Session, now: Timestamp) -> bool {
 
 fn actor_of(person: &Person, role: String) -> Actor {
     match person.account_id {
-        None => Actor::Operator { name: person.name.clone() },
+        None => Actor::Operator { name: person.name.clone(), key: None },
         Some(account) => Actor::Member { account, kind: String::new(), email: person.name.clone(), role },
     }
 }

@@ -14,7 +14,7 @@ use claviger_domain::{
     kind::Part,
     secret::Plain,
 };
-use claviger_store::credential::Listed;
+use claviger_store::credential::{Listed, ListedSecret};
 use serde::Deserialize;
 
 use super::{
@@ -22,7 +22,7 @@ use super::{
     credentials::{end_effect, end_verb, ended_word, names, shown_once, status},
     desk::{Desk, by_whom, capital},
     form::{self, Typed},
-    frame, page, see,
+    frame, page, refusals, see,
     view::{Ask, Cell, Choice, CredentialDialog, CredentialPage, Ended, Hidden, Link, SecretRow},
 };
 use crate::{
@@ -46,7 +46,7 @@ pub(super) struct At {
 /// What a page is made of.
 struct Found {
     listed: Listed,
-    secrets: Vec<SecretView>,
+    secrets: Vec<ListedSecret>,
 }
 
 impl Found {
@@ -225,8 +225,9 @@ pub(super) async fn rotate(desk: Desk, sent: Sent) -> Result<Response, Problem> 
 /// The secret that is about to end, if there is one.
 fn ending_secret<'a>(desk: &Desk, found: &'a Found) -> Option<&'a SecretView> {
     let now = desk.app().clock.now();
-    let overlapping = found.secrets.iter().any(|secret| secret.expires_at.is_none());
-    found.secrets.iter().find(|secret| overlapping && secret.expires_at.is_some_and(|end| now < end)).filter(|_| !found.credential().state.is_ended())
+    let mut secrets = found.secrets.iter().map(|secret| &secret.view);
+    let overlapping = secrets.clone().any(|secret| secret.expires_at.is_none());
+    secrets.find(|secret| overlapping && secret.expires_at.is_some_and(|end| now < end)).filter(|_| !found.credential().state.is_ended())
 }
 
 pub(super) async fn confirm_finish(desk: Desk) -> Result<Page<CredentialPage>, Problem> {
@@ -357,7 +358,8 @@ fn view(desk: &Desk, found: &Found, done: Option<&str>, dialog: Option<Credentia
     if credentials::is_restorable(credential, rules, now) {
         actions.push(link("Restore", "restore"));
     }
-    let secret = |secret: &SecretView| SecretRow {
+    let secret = |ListedSecret { view: secret, used }: &ListedSecret| SecretRow {
+        used: used.as_ref().map_or_else(|| Cell::Text("Never".into()), |used| Cell::Used(frame::when(used.at, now), used.source.clone())),
         hint: if secret.hint.is_empty() { "Chosen by you".into() } else { secret.hint.clone() },
         created: frame::when(secret.created_at, now),
         until: secret.expires_at.map(|at| frame::when(at, now)),
@@ -389,6 +391,7 @@ fn view(desk: &Desk, found: &Found, done: Option<&str>, dialog: Option<Credentia
         secrets_heading: names.secret,
         secrets: if credential.state.is_ended() { Vec::new() } else { found.secrets.iter().map(secret).collect() },
         settle: ending_secret(desk, found).map(|_| (format!("{href}/finish"), format!("{href}/keep-old"))),
+        refused: (credential.kind == Kind::Hmac).then(|| refusals::part(desk.app(), desk.account().id, Some(&credential.public_id), &desk.href)),
         dialog,
     }
 }

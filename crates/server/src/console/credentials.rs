@@ -226,6 +226,7 @@ pub(super) fn shown_once(desk: &Desk, created: &CredentialView, done_href: &str)
         text: format!("Copy the {} now. It is shown only now: {kept}.", names.secret),
         values: values.collect(),
         curl,
+        done: console.done.clone(),
         done_href: done_href.to_owned(),
     }
 }

@@ -27,6 +27,7 @@ mod form;
 mod frame;
 mod members;
 mod operator;
+mod refusals;
 mod session;
 mod view;
 
@@ -55,6 +56,8 @@ pub(crate) fn routes(app: App) -> Router<App> {
         .route("/operator/accounts/{id}", get(operator::account::show).post(operator::account::update))
         .route("/operator/accounts/{id}/withdraw", get(operator::account::confirm_withdrawal))
         .route("/operator/accounts/{id}/suspend", get(operator::account::confirm_suspension))
+        .route("/operator/accounts/{id}/refusals", get(operator::account::list_refusals))
+        .route("/operator/accounts/{id}/refusals/{request_id}", get(operator::account::show_refusal))
         .route("/operator/accounts/{id}/members", post(operator::account::add_member))
         .route("/operator/accounts/{id}/members/new", get(operator::account::new_member))
         .route("/operator/accounts/{id}/members/{email}/sign-in-link", post(operator::account::create_link))
@@ -73,6 +76,8 @@ fn credential_pages() -> Router<App> {
         .route("/find", post(credentials::find_pasted))
         .route("/delete", get(credentials::confirm_deletion).post(credentials::delete))
         .route("/request", post(desk::request_access))
+        .route("/refusals", get(refusals::list))
+        .route("/refusals/{request_id}", get(refusals::show))
         .route("/{id}", get(credential::show))
         .route("/{id}/delete", get(credential::confirm_end).post(credential::end))
         .route("/{id}/edit", get(credential::edit_form).post(credential::edit))

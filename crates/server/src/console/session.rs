@@ -100,7 +100,7 @@ impl Member {
     pub(super) fn email(&self) -> &str {
         match self.actor() {
             Actor::Member { email, .. } => email,
-            Actor::Operator { name } | Actor::Key { public_id: name, .. } => name,
+            Actor::Operator { name, .. } | Actor::Key { public_id: name, .. } => name,
         }
     }
 
@@ -169,7 +169,7 @@ impl FromRequestParts<App> for OperatorPerson {
 impl OperatorPerson {
     pub(super) fn name(&self) -> &str {
         match self.grant.actor() {
-            Actor::Operator { name } | Actor::Key { public_id: name, .. } => name,
+            Actor::Operator { name, .. } | Actor::Key { public_id: name, .. } => name,
             Actor::Member { email, .. } => email,
         }
     }

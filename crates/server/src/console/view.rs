@@ -395,6 +395,8 @@ pub(crate) struct CredentialPage {
     pub(crate) secrets: Vec<SecretRow>,
     /// While two secrets are accepted: what finishes that, and what goes back.
     pub(crate) settle: Option<(String, String)>,
+    /// Of a key that signs.
+    pub(crate) refused: Option<RefusedPart>,
     pub(crate) dialog: Option<CredentialDialog>,
 }
 
@@ -407,12 +409,64 @@ pub(crate) struct Ended {
     pub(crate) reason: Option<String>,
 }
 
+/// Signed requests that were refused lately, on a page of something else or on their own.
+#[derive(Debug, Clone)]
+pub(crate) struct RefusedPart {
+    /// Where all of them are; takes `request_id` by GET.
+    pub(crate) search_href: String,
+    pub(crate) rows: Vec<RefusalRow>,
+}
+
+/// One refused request.
+#[derive(Debug, Clone)]
+pub(crate) struct RefusalRow {
+    pub(crate) when: When,
+    pub(crate) href: String,
+    pub(crate) request_id: String,
+    pub(crate) public_id: String,
+    /// What to do.
+    pub(crate) why: String,
+}
+
+/// All of an account's refused requests that are remembered.
+#[derive(Debug, Template)]
+#[template(path = "console/refusals.html")]
+pub(crate) struct RefusalsPage {
+    pub(crate) chrome: Chrome,
+    pub(crate) back: Link,
+    /// What was looked for, and not found; may be empty.
+    pub(crate) query: String,
+    pub(crate) refusals: RefusedPart,
+}
+
+/// One refused request, as it looked to us.
+#[derive(Debug, Template)]
+#[template(path = "console/refusal.html")]
+pub(crate) struct RefusalPage {
+    pub(crate) chrome: Chrome,
+    pub(crate) back: Link,
+    pub(crate) row: RefusalRow,
+    /// Stable, for programs.
+    pub(crate) code: &'static str,
+    pub(crate) clock: String,
+    pub(crate) signing_string: String,
+    pub(crate) headers: Vec<SeenHeader>,
+}
+
+/// A header as it reached us; without values it was missing.
+#[derive(Debug, Clone)]
+pub(crate) struct SeenHeader {
+    pub(crate) name: String,
+    pub(crate) values: Vec<String>,
+}
+
 /// A secret, without the secret.
 #[derive(Debug, Clone)]
 pub(crate) struct SecretRow {
     pub(crate) hint: String,
     pub(crate) created: When,
     pub(crate) until: Option<When>,
+    pub(crate) used: Cell,
 }
 
 /// What those see who may not manage credentials, or not yet.
@@ -429,7 +483,7 @@ pub(crate) struct WhomToAskPage {
     pub(crate) ask_action: Option<String>,
 }
 
-/// The only time a secret is seen. Esc does not close it; Done does.
+/// The only time a secret is seen. Esc does not close it; its one button does.
 #[derive(Debug, Clone)]
 pub(crate) struct CreatedSecret {
     pub(crate) heading: String,
@@ -437,6 +491,8 @@ pub(crate) struct CreatedSecret {
     pub(crate) values: Vec<SecretValue>,
     /// A command to paste. Name the secret as a shell variable here, never its value.
     pub(crate) curl: Option<String>,
+    /// What closing it is called: "Done".
+    pub(crate) done: String,
     pub(crate) done_href: String,
 }
 
@@ -613,6 +669,8 @@ pub(crate) struct OperatorAccountPage {
     pub(crate) credentials_heading: String,
     pub(crate) credential_columns: Vec<String>,
     pub(crate) credentials: Vec<CredentialRow>,
+    /// Where keys sign.
+    pub(crate) refused: Option<RefusedPart>,
     pub(crate) events: Vec<EventRow>,
     pub(crate) older_events_href: Option<String>,
     pub(crate) dialog: Option<OperatorAccountDialog>,

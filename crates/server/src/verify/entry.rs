@@ -55,9 +55,17 @@ struct Limits {
 #[derive(Debug)]
 enum Proofs {
     /// One secret without an end, as nearly always.
-    One(Ready),
-    /// None that can be used, or several while one takes the other's place.
-    Several(Box<[(Option<Timestamp>, Ready)]>),
+    One(Proof),
+    /// None that can be used, or several, each with its end, while one takes the other's place.
+    Several(Box<[(Option<Timestamp>, Proof)]>),
+}
+
+#[derive(Debug)]
+struct Proof {
+    id: SecretId,
+    /// When a use was last noted, in microseconds.
+    noted_at: AtomicI64,
+    ready: Ready,
 }
 
 enum Ready {
@@ -90,7 +98,7 @@ impl Entry {
         let limited = credential.access != Access::Full || !credential.allowed_networks.is_empty();
         let limits =
             limited.then(|| Box::new(Limits { words: credential.access.words(), access: credential.access, networks: credential.allowed_networks }));
-        let mut proofs: Vec<_> = secrets.into_iter().filter_map(|secret| Some((secret.view.expires_at, Ready::new(secret, keys)?))).collect();
+        let mut proofs: Vec<_> = secrets.into_iter().filter_map(|secret| Some((secret.view.expires_at, Proof::new(secret, keys)?))).collect();
         let proofs = match proofs.pop() {
             Some((None, only)) if proofs.is_empty() => Proofs::One(only),
             last => {
@@ -152,21 +160,24 @@ impl Entry {
         }
     }
 
-    fn proofs(&self, now: Timestamp) -> impl Iterator<Item = (&Ready, bool)> {
+    /// Its secrets, and whether each lives.
+    fn proofs(&self, now: Timestamp) -> impl Iterator<Item = (&Proof, bool)> {
         let (one, several) = match &self.proofs {
-            Proofs::One(ready) => (Some((ready, true)), &[][..]),
+            Proofs::One(proof) => (Some((proof, true)), &[][..]),
             Proofs::Several(proofs) => (None, &**proofs),
         };
-        one.into_iter().chain(several.iter().map(move |(end, ready)| (ready, end.is_none_or(|end| now < end))))
+        one.into_iter().chain(several.iter().map(move |(end, proof)| (proof, end.is_none_or(|end| now < end))))
     }
 
-    /// Whether `presented` is the digest of one of the living secrets. Every one is compared, in constant time, and `dummy` when there is none.
-    pub(crate) fn has_secret(entry: Option<&Self>, presented: &Digest, dummy: &Digest, now: Timestamp) -> bool {
-        let mut proven = Choice::from(0);
+    /// The living secret of which `presented` is the digest. Every one is compared, in constant time, and `dummy` when there is none.
+    pub(crate) fn find_secret(entry: Option<&Self>, presented: &Digest, dummy: &Digest, now: Timestamp) -> Option<SecretId> {
+        let mut proven = None;
         let mut compared = false;
-        for (ready, lives) in entry.iter().flat_map(|entry| entry.proofs(now)) {
-            if let Ready::Digest(digest) = ready {
-                proven |= digest.matches(presented) & Choice::from(u8::from(lives));
+        for (proof, lives) in entry.iter().flat_map(|entry| entry.proofs(now)) {
+            if let Ready::Digest(digest) = &proof.ready {
+                let matches = bool::from(digest.matches(presented) & Choice::from(u8::from(lives)));
+                // which of the secrets it is may be seen in the time; how near a wrong one comes may not
+                proven = if matches { Some(proof.id) } else { proven };
                 compared = true;
             }
         }
@@ -174,13 +185,13 @@ impl Entry {
             // nothing to compare with: compare all the same
             let _ = std::hint::black_box(presented.matches(dummy));
         }
-        proven.into()
+        proven
     }
 
     /// The living signing keys, prepared for `algorithm`.
-    pub(crate) fn signing_keys(&self, algorithm: Algorithm, now: Timestamp) -> impl Iterator<Item = &Key> {
-        self.proofs(now).filter(|(_, lives)| *lives).filter_map(move |(ready, _)| match ready {
-            Ready::Signing(signing) => Some(signing.key(algorithm)),
+    pub(crate) fn signing_keys(&self, algorithm: Algorithm, now: Timestamp) -> impl Iterator<Item = (SecretId, &Key)> {
+        self.proofs(now).filter(|(_, lives)| *lives).filter_map(move |(proof, _)| match &proof.ready {
+            Ready::Signing(signing) => Some((proof.id, signing.key(algorithm))),
             _ => None,
         })
     }
@@ -188,10 +199,10 @@ impl Entry {
     fn password_proof(&self) -> Option<&Password> {
         // a password has no overlap: the old one ends when the new one is set
         let first = match &self.proofs {
-            Proofs::One(ready) => Some(ready),
-            Proofs::Several(proofs) => proofs.first().map(|(_, ready)| ready),
+            Proofs::One(proof) => Some(proof),
+            Proofs::Several(proofs) => proofs.first().map(|(_, proof)| proof),
         };
-        first.and_then(|ready| if let Ready::Password(password) = ready { Some(&**password) } else { None })
+        first.and_then(|proof| if let Ready::Password(password) = &proof.ready { Some(&**password) } else { None })
     }
 
     /// Whether a password with this fast hash was right before.
@@ -213,10 +224,19 @@ impl Entry {
 
     /// Whether a use at `now` is worth noting: the last one noted is some time past. Of several at once, one is told yes.
     pub(crate) fn should_note(&self, now: Timestamp) -> bool {
-        const PAUSE: i64 = 10_000_000;
-        let last = self.noted_at.load(Ordering::Relaxed);
-        now.micros() - last >= PAUSE && self.noted_at.compare_exchange(last, now.micros(), Ordering::Relaxed, Ordering::Relaxed).is_ok()
+        is_due(&self.noted_at, now)
     }
+
+    /// The same of one of its secrets.
+    pub(crate) fn should_note_secret(&self, id: SecretId, now: Timestamp) -> bool {
+        self.proofs(now).find(|(proof, _)| proof.id == id).is_some_and(|(proof, _)| is_due(&proof.noted_at, now))
+    }
+}
+
+fn is_due(noted_at: &AtomicI64, now: Timestamp) -> bool {
+    const PAUSE: i64 = 10_000_000;
+    let last = noted_at.load(Ordering::Relaxed);
+    now.micros() - last >= PAUSE && noted_at.compare_exchange(last, now.micros(), Ordering::Relaxed, Ordering::Relaxed).is_ok()
 }
 
 impl Signing {
@@ -238,15 +258,16 @@ pub(super) fn nobodys_key(algorithm: Algorithm) -> &'static Key {
     NOBODY.key(algorithm)
 }
 
-impl Ready {
+impl Proof {
     fn new(secret: StoredSecret, keys: &KeyRing) -> Option<Self> {
-        Some(match secret.material {
-            Material::Digest(digest) => Self::Digest(digest),
+        let ready = match secret.material {
+            Material::Digest(digest) => Ready::Digest(digest),
             Material::Sealed(sealed) => {
-                Self::Signing(Box::new(Signing { secret: keys.unseal(&seal_context(secret.view.id), &sealed)?, keys: Default::default() }))
+                Ready::Signing(Box::new(Signing { secret: keys.unseal(&seal_context(secret.view.id), &sealed)?, keys: Default::default() }))
             }
-            Material::Password(phc) => Self::Password(Box::new(Password { phc, known: OnceLock::new() })),
-        })
+            Material::Password(phc) => Ready::Password(Box::new(Password { phc, known: OnceLock::new() })),
+        };
+        Some(Self { id: secret.view.id, noted_at: AtomicI64::new(0), ready })
     }
 }
 

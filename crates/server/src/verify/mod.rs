@@ -6,7 +6,7 @@ use claviger_domain::{
     account::{Account, Status},
     catalogue::{Match, Missing, RoleRules, permits},
     credential,
-    id::AccountId,
+    id::{AccountId, SecretId},
     judge::{self, Refusal},
     kind::Kind,
     schemes::{
@@ -111,6 +111,8 @@ impl From<Refusal> for No {
 /// A proven credential, not judged yet.
 struct Proven {
     entry: Arc<Entry>,
+    /// The secret that it was proven by; None for a token, which says nothing of it, and for a password, of which there is one.
+    secret: Option<SecretId>,
     /// What its token was given, where that is not all that the credential has.
     narrowed: Option<String>,
     content_digest: Option<String>,
@@ -118,7 +120,13 @@ struct Proven {
 
 impl From<Arc<Entry>> for Proven {
     fn from(entry: Arc<Entry>) -> Self {
-        Self { entry, narrowed: None, content_digest: None }
+        Self { entry, secret: None, narrowed: None, content_digest: None }
+    }
+}
+
+impl From<(Arc<Entry>, SecretId)> for Proven {
+    fn from((entry, secret): (Arc<Entry>, SecretId)) -> Self {
+        Self { secret: Some(secret), ..Self::from(entry) }
     }
 }
 
@@ -136,7 +144,7 @@ pub async fn verify<F: Fields>(app: &App, question: &Question<'_, F>) -> Verdict
 
 async fn decide<F: Fields>(app: &App, question: &Question<'_, F>) -> Result<Allowed, No> {
     let (request, now) = (&question.request, app.clock.now());
-    let Proven { entry, narrowed, content_digest } = match schemes::present(request.fields) {
+    let Proven { entry, secret, narrowed, content_digest } = match schemes::present(request.fields) {
         Presented::Nothing => match legacy_body(question) {
             Some(login) => password(app, &login.username, &login.password, request.client_ip).await?.into(),
             None => return Err(Refusal::NoCredential.into()),
@@ -146,10 +154,10 @@ async fn decide<F: Fields>(app: &App, question: &Question<'_, F>) -> Result<Allo
         Presented::Token(token) => {
             let claims = app.tokens.check(token, now).ok_or(Refusal::Unauthenticated)?;
             let entry = app.index.credential(&claims.sub).await?.ok_or(Refusal::Unauthenticated)?;
-            Proven { narrowed: narrowed(&claims.scope, &entry), entry, content_digest: None }
+            Proven { narrowed: narrowed(&claims.scope, &entry), ..Proven::from(entry) }
         }
         Presented::Key(text) => key(app, text, now).await?.into(),
-        Presented::Pair(pair) => pair_of(app, &pair, request.client_ip, now).await?.into(),
+        Presented::Pair(pair) => pair_of(app, &pair, request.client_ip, now).await?,
         Presented::Signed(parameters) => signed(app, &parameters, question).await?,
     };
     let (own, kind) = living(app, &entry, request.client_ip, now).await?.ok_or(Refusal::Unauthenticated)?;
@@ -163,6 +171,7 @@ async fn decide<F: Fields>(app: &App, question: &Question<'_, F>) -> Result<Allo
     if allowed.entry.should_note(now) {
         app.uses.note(allowed.entry.id, request, now);
     }
+    note_secret(app, &allowed.entry, secret, request.client_ip, now);
     Ok(allowed)
 }
 
@@ -179,27 +188,33 @@ fn legacy_body<F: Fields>(question: &Question<'_, F>) -> Option<schemes::legacy:
 }
 
 /// A credential of `kind` with this public part and secret; the same work for unknown, wrong and ended.
-async fn secret(app: &App, kind: credential::Kind, public_id: &str, secret: &str, now: Timestamp) -> Result<Arc<Entry>, No> {
+async fn secret(app: &App, kind: credential::Kind, public_id: &str, secret: &str, now: Timestamp) -> Result<(Arc<Entry>, SecretId), No> {
     let entry = app.index.credential(public_id).await?.filter(|entry| entry.kind == kind);
     let presented = app.keys.pepper.digest(secret.as_bytes());
-    let proven = Entry::has_secret(entry.as_deref(), &presented, &app.dummy_digest, now);
-    entry.filter(|_| proven).ok_or(No::Refused(Refusal::Unauthenticated))
+    let proven = Entry::find_secret(entry.as_deref(), &presented, &app.dummy_digest, now);
+    entry.zip(proven).ok_or(No::Refused(Refusal::Unauthenticated))
 }
 
-async fn key(app: &App, text: &str, now: Timestamp) -> Result<Arc<Entry>, No> {
+fn note_secret(app: &App, entry: &Entry, secret: Option<SecretId>, client_ip: Option<IpAddr>, now: Timestamp) {
+    if let Some(secret) = secret.filter(|secret| entry.should_note_secret(*secret, now)) {
+        app.uses.note_secret(secret, client_ip, now);
+    }
+}
+
+async fn key(app: &App, text: &str, now: Timestamp) -> Result<(Arc<Entry>, SecretId), No> {
     let parts = app.format.parse_key(Purpose::ApiKey, text).ok_or(Refusal::Unauthenticated)?;
     secret(app, credential::Kind::ApiKey, parts.public_id, text, now).await
 }
 
 /// A pair is a Basic key and its secret, or a legacy username and password. A signing key presented so is refused: its secret must not travel.
-async fn pair_of(app: &App, pair: &Pair, client_ip: Option<IpAddr>, now: Timestamp) -> Result<Arc<Entry>, No> {
+async fn pair_of(app: &App, pair: &Pair, client_ip: Option<IpAddr>, now: Timestamp) -> Result<Proven, No> {
     if app.format.is_public_id(Purpose::Basic, pair.user()) {
         if !app.format.is_secret(pair.password()) {
             return Err(Refusal::Unauthenticated.into());
         }
-        return secret(app, credential::Kind::Basic, pair.user(), pair.password(), now).await;
+        return secret(app, credential::Kind::Basic, pair.user(), pair.password(), now).await.map(Proven::from);
     }
-    password(app, pair.user(), &Plain::new(pair.password().to_owned()), client_ip).await
+    password(app, pair.user(), &Plain::new(pair.password().to_owned()), client_ip).await.map(Proven::from)
 }
 
 /// A legacy username and password. What was right before is known by its fast hash; everything else costs a guess and Argon2id.
@@ -235,8 +250,9 @@ async fn signed<F: Fields>(app: &App, parameters: &hmac::Parameters<'_>, questio
     let entry = entry.filter(|entry| entry.kind == credential::Kind::Hmac);
     let mut keys = entry.iter().flat_map(|entry| entry.signing_keys(parameters.algorithm, now)).peekable();
     let nobody = keys.peek().is_none().then(|| entry::nobodys_key(parameters.algorithm));
+    let keys = keys.map(|(secret, key)| (Some(secret), key)).chain(nobody.map(|key| (None, key)));
     let mut failure = None;
-    for key in keys.chain(nobody) {
+    for (secret, key) in keys {
         match hmac::check(parameters, &question.request, question.body, key, now, &policy) {
             Ok(verified) => {
                 let entry = entry.clone().ok_or(Refusal::Unauthenticated)?;
@@ -247,7 +263,7 @@ async fn signed<F: Fields>(app: &App, parameters: &hmac::Parameters<'_>, questio
                         replays::Answer::CannotSay => return Err(No::CannotSay),
                     }
                 }
-                return Ok(Proven { entry, narrowed: None, content_digest: verified.content_digest.map(|digest| digest.to_string()) });
+                return Ok(Proven { secret, content_digest: verified.content_digest.map(|digest| digest.to_string()), ..Proven::from(entry) });
             }
             Err(why) => failure = Some(why),
         }
@@ -352,7 +368,7 @@ pub(crate) async fn is_living(app: &App, entry: &Entry, client_ip: Option<IpAddr
 /// The living API key that `text` is; None when it is none of ours, or has ended.
 pub(crate) async fn authenticate_key(app: &App, text: &str, client_ip: Option<IpAddr>) -> Result<Option<Arc<Entry>>, CannotSay> {
     match key(app, text, app.clock.now()).await {
-        Ok(entry) => Ok(is_living(app, &entry, client_ip).await?.then_some(entry)),
+        Ok((entry, _)) => Ok(is_living(app, &entry, client_ip).await?.then_some(entry)),
         Err(No::CannotSay) => Err(CannotSay),
         Err(_) => Ok(None),
     }
@@ -364,7 +380,13 @@ pub(crate) async fn authenticate_client(app: &App, id: &str, presented: &Plain, 
         return Ok(None);
     }
     match secret(app, credential::Kind::Client, id, presented.expose(), app.clock.now()).await {
-        Ok(entry) => Ok(is_living(app, &entry, client_ip).await?.then_some(entry)),
+        Ok((entry, secret)) => {
+            if !is_living(app, &entry, client_ip).await? {
+                return Ok(None);
+            }
+            note_secret(app, &entry, Some(secret), client_ip, app.clock.now());
+            Ok(Some(entry))
+        }
         Err(No::CannotSay) => Err(CannotSay),
         Err(_) => Ok(None),
     }

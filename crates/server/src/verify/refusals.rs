@@ -42,9 +42,10 @@ impl Refusals {
         kept.iter().rev().find(|refused| refused.account_id == account && refused.request_id == request_id).cloned()
     }
 
-    /// The latest refusals of an account's keys, newest first.
-    pub(crate) fn list(&self, account: AccountId) -> Vec<Arc<Refused>> {
+    /// The latest refusals of an account's keys, or of the one with this public part, newest first.
+    pub(crate) fn list(&self, account: AccountId, public_id: Option<&str>) -> Vec<Arc<Refused>> {
         let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        kept.iter().rev().filter(|refused| refused.account_id == account).take(50).cloned().collect()
+        let wanted = |refused: &&Arc<Refused>| refused.account_id == account && public_id.is_none_or(|id| id == refused.public_id);
+        kept.iter().rev().filter(wanted).take(50).cloned().collect()
     }
 }

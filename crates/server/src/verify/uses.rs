@@ -1,22 +1,30 @@
-//! When credentials were last used: noted in memory, written in batches, never on the way of a request.
+//! When credentials, and each of their secrets, were last used: noted in memory, written in batches, never on the way of a request.
 use std::{
     collections::HashMap,
+    hash::Hash,
+    net::IpAddr,
     sync::{Mutex, PoisonError},
 };
 
 use claviger_domain::{
-    id::CredentialId,
+    id::{CredentialId, SecretId},
     schemes::{Fields, Request},
     time::Timestamp,
 };
-use claviger_store::{Store, StoreError, credential::LastUse};
+use claviger_store::{
+    Store, StoreError,
+    credential::{LastUse, SecretUse},
+};
 
 /// Uses not written yet, at most; more than that are forgotten.
 const PENDING: usize = 100_000;
 
 /// See the module.
 #[derive(Debug, Default)]
-pub(crate) struct Uses(Mutex<HashMap<CredentialId, LastUse>>);
+pub(crate) struct Uses {
+    credentials: Mutex<HashMap<CredentialId, LastUse>>,
+    secrets: Mutex<HashMap<SecretId, SecretUse>>,
+}
 
 impl Uses {
     pub(crate) fn note<F: Fields>(&self, id: CredentialId, request: &Request<'_, F>, now: Timestamp) {
@@ -28,24 +36,39 @@ impl Uses {
             user_agent,
             route: Some(printable(&format!("{} {path}", request.method), 200)),
         };
-        let mut pending = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if pending.len() < PENDING || pending.contains_key(&id) {
-            pending.insert(id, last);
-        }
+        put(&self.credentials, id, last);
+    }
+
+    pub(crate) fn note_secret(&self, id: SecretId, client_ip: Option<IpAddr>, now: Timestamp) {
+        put(&self.secrets, id, SecretUse { at: now, source: client_ip.map(|ip| ip.to_string()) });
     }
 
     /// Writes what was noted so far. What cannot be written is lost: it is only a hint to people.
     pub(crate) async fn flush(&self, store: &Store) -> Result<(), StoreError> {
-        let pending = std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner));
-        if pending.is_empty() {
+        let (credentials, secrets) = (take(&self.credentials), take(&self.secrets));
+        if credentials.is_empty() && secrets.is_empty() {
             return Ok(());
         }
         let mut tx = store.begin().await?;
-        for (id, last) in pending {
+        for (id, last) in credentials {
             tx.record_use(id, &last).await?;
+        }
+        for (id, last) in secrets {
+            tx.record_secret_use(id, &last).await?;
         }
         tx.commit_housekeeping().await
     }
+}
+
+fn put<K: Hash + Eq, V>(pending: &Mutex<HashMap<K, V>>, id: K, last: V) {
+    let mut pending = pending.lock().unwrap_or_else(PoisonError::into_inner);
+    if pending.len() < PENDING || pending.contains_key(&id) {
+        pending.insert(id, last);
+    }
+}
+
+fn take<K, V>(pending: &Mutex<HashMap<K, V>>) -> HashMap<K, V> {
+    std::mem::take(&mut *pending.lock().unwrap_or_else(PoisonError::into_inner))
 }
 
 /// What a client sent, safe to show: at most `most` characters, control characters replaced.

@@ -76,6 +76,12 @@ impl World {
     }
 
     pub(crate) async fn at(public_url: String, database: Option<Database>) -> Self {
+        Self::with(Partial { public_url: Some(public_url), ..Partial::default() }, database, Kinds::built_in().expect("sound")).await
+    }
+
+    /// With these settings and account kinds.
+    pub(crate) async fn with(mut settings: Partial, database: Option<Database>, kinds: Kinds) -> Self {
+        let public_url = settings.public_url.get_or_insert_with(|| format!("http://{HOST}")).clone();
         let folder = tempfile::tempdir().expect("a folder");
         let keys = KeyRing::open_or_create(&folder.path().join("keyring.json"), &OsChance).expect("a key ring");
         let store = match &database {
@@ -83,8 +89,7 @@ impl World {
             None => Store::open_sqlite(&folder.path().join("claviger.db")).await,
         }
         .expect("a database");
-        let settings = Settings::resolve(&[&Partial { public_url: Some(public_url.clone()), ..Partial::default() }]);
-        let kinds = Kinds::built_in().expect("sound");
+        let settings = Settings::resolve(&[&settings]);
         let app = App::open(settings, public_url, store, kinds, keys, Clock::frozen(START), Arc::new(OsChance)).await.expect("an app");
         let operator_key = operator_keys::create_from_command_line(&app, "tests").await.expect("a key").expose().to_owned();
         Self { public: public(app.clone()), gateway: gateway(app.clone()), app, operator_key, folder, database, ticking: AtomicBool::new(false) }

@@ -84,6 +84,48 @@ async fn a_key_is_its_caller_s_own() {
 }
 
 #[tokio::test]
+async fn two_operator_keys_of_one_name_are_two_callers() {
+    let world = World::sqlite().await;
+    let acme = world.account("corporate", "Acme").await;
+    let path = format!("/v1/accounts/{acme}/credentials");
+    let namesake = claviger_server::app::operator_keys::create_from_command_line(&world.app, "tests").await.expect("a key");
+    let theirs = world.anyone().with("authorization", &format!("Bearer {}", namesake.expose())).with("idempotency-key", "one");
+    let first = world.operator().with("idempotency-key", "one").post(&path, json!({ "email": "dev@example.com" })).await;
+    let second = theirs.post(&path, json!({ "email": "dev@example.com" })).await;
+    assert_eq!((first.status, second.status), (201, 201));
+    assert_ne!(first.json()["id"], second.json()["id"]);
+}
+
+#[tokio::test]
+async fn a_sign_in_link_asked_for_twice_is_one_link() {
+    let world = World::sqlite().await;
+    let acme = world.account("corporate", "Acme").await;
+    world.save_member(&acme, "ann@example.com", "owner").await;
+    let path = format!("/v1/accounts/{acme}/sign-in-links");
+    let keyed = world.operator().with("idempotency-key", "one");
+    let first = keyed.post(&path, json!({ "email": "ann@example.com" })).await;
+    let again = keyed.post(&path, json!({ "email": "ann@example.com" })).await;
+    assert_eq!((first.status, again.status, &again.bytes), (201, 201, &first.bytes));
+    world.signed_in_by(first.json()["url"].as_str().expect("a url")).await;
+    assert_eq!(world.actions(&acme).await.iter().filter(|action| *action == "sign_in_link.created").count(), 1);
+    let other = world.operator().post(&path, json!({ "email": "ann@example.com" })).await;
+    assert_ne!(other.json()["url"], first.json()["url"]);
+}
+
+#[tokio::test]
+async fn the_form_of_an_operator_key_sent_twice_makes_one_and_shows_it_once() {
+    let world = World::sqlite().await;
+    let staff = world.operator_person().await;
+    let first = staff.form("/operator/keys", &[("once", "nonce"), ("name", "ci")]).await;
+    assert!(first.status == 200 && first.text().contains("clv_operator_"), "{first:?}");
+    let again = staff.form("/operator/keys", &[("once", "nonce"), ("name", "ci")]).await;
+    assert_eq!((again.status, again.header("location")), (303, "/operator/keys?done=created-before"));
+    assert_eq!(staff.form("/operator/keys", &[("name", "ci")]).await.status, 400);
+    let keys = world.app.store.reader().await.expect("a reader").list_operator_keys().await.expect("keys");
+    assert_eq!(keys.iter().filter(|key| key.name == "ci").count(), 1);
+}
+
+#[tokio::test]
 async fn a_failed_request_is_not_remembered_and_a_bad_key_is_refused() {
     let world = World::sqlite().await;
     let acme = world.account("corporate", "Acme").await;

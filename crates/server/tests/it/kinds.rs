@@ -352,3 +352,96 @@ async fn guessing_a_password_runs_out_and_does_not_lock_the_customer_out() {
     world.advance(60);
     assert_eq!(from("198.51.100.1", "Guess99").await, 401, "it may try again later");
 }
+
+on_both_engines! {
+    async fn while_two_secrets_overlap_each_says_when_it_was_last_used(world) {
+        let organisation = world.account("organisation", "Acme").await;
+        let made = create(&world, &organisation, json!({ "email": "dev@example.com", "access": { "level": "full" } })).await;
+        let (id, public_id, old) = (text(&made, "id"), text(&made, "public_id"), text(&made, "secret"));
+        let path = format!("/v1/accounts/{organisation}/credentials/{id}");
+        let uses = async || {
+            world.app.flush_uses().await.expect("written");
+            let shown = world.operator().get(&path).await.json();
+            shown["secrets"].as_array().expect("secrets").iter().map(|secret| secret["last_used"]["at"].as_str().map(str::to_owned)).collect::<Vec<_>>()
+        };
+        assert_eq!(uses().await, [None]);
+        assert_eq!(world.exchange(public_id, old).await.status, 200);
+        let first = Some(world.app.clock.now().to_string());
+        assert_eq!(uses().await, [first.clone()]);
+        world.advance(60);
+        let new = world.operator().post(&format!("{path}/rotate"), json!({ "overlap_seconds": 3600 })).await.json();
+        assert_eq!(uses().await, [first.clone(), None], "the old one keeps what was known of it");
+        world.advance(60);
+        assert_eq!(world.exchange(public_id, text(&new, "secret")).await.status, 200);
+        let second = Some(world.app.clock.now().to_string());
+        assert_eq!(uses().await, [first.clone(), second.clone()]);
+        world.advance(60);
+        assert_eq!(world.exchange(public_id, old).await.status, 200);
+        assert_eq!(uses().await, [Some(world.app.clock.now().to_string()), second]);
+        assert_eq!(world.operator().post(&format!("{path}/settle"), json!({ "keep": "new" })).await.status, 204);
+        assert_eq!(uses().await.len(), 1, "with a secret goes what was known of it");
+    }
+
+    async fn every_kind_of_secret_notes_which_one_was_used(world) {
+        let account = world.account("business", "Acme").await;
+        for kind in ["api_key", "basic", "hmac"] {
+            let made = create(&world, &account, json!({ "kind": kind, "name": "Import", "access": { "level": "full" } })).await;
+            let path = format!("/v1/accounts/{account}/credentials/{}", text(&made, "id"));
+            world.advance(1);
+            let new = world.operator().post(&format!("{path}/rotate"), json!({ "overlap_seconds": 3600 })).await.json();
+            let headers = |made: &Value| match kind {
+                "api_key" => json!({ "x-api-key": text(made, "secret") }),
+                "basic" => json!({ "Authorization": basic(text(made, "public_id"), text(made, "secret")) }),
+                _ => signed(text(made, "public_id"), text(made, "secret"), "GET", "/"),
+            };
+            let used = async || {
+                world.app.flush_uses().await.expect("written");
+                let shown = world.operator().get(&path).await.json();
+                shown["secrets"].as_array().expect("secrets").iter().map(|secret| !secret["last_used"].is_null()).collect::<Vec<_>>()
+            };
+            assert!(allowed(&world, "GET", "/", headers(&made)).await, "{kind}");
+            assert_eq!(used().await, [true, false], "{kind}");
+            assert!(allowed(&world, "GET", "/", headers(&new)).await, "{kind}");
+            assert_eq!(used().await, [true, true], "{kind}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_console_explains_a_refused_request_to_its_managers_and_to_the_operator_and_to_no_one_else() {
+    let world = World::sqlite().await;
+    let account = world.account("messaging", "Acme").await;
+    let made = create(&world, &account, json!({ "kind": "hmac", "name": "Import" })).await;
+    let (key, secret, id) = (text(&made, "public_id"), text(&made, "secret"), text(&made, "id"));
+    let mut request = signed(key, secret, "GET", "/v1/<messages>");
+    request["Authorization"] = request["Authorization"].as_str().expect("text").replace("Date request-line", "Date X-Missing request-line").into();
+    assert!(!allowed(&world, "GET", "/v1/<messages>", request).await);
+    let person = world.new_member(&account, "administrator").await;
+    let operator = world.operator_person().await;
+    let other = world.account("messaging", "Other").await;
+    let stranger = world
+        .member(&other, {
+            world.save_member(&other, "eve@example.com", "administrator").await;
+            "eve@example.com"
+        })
+        .await;
+    for (who, base) in [(&person, "/account/api".to_owned()), (&operator, format!("/operator/accounts/{account}"))] {
+        let page = who.get(&format!("{base}/refusals/fixed")).await;
+        assert_eq!(page.status, 200, "{page:?}");
+        for said in ["Send the header X-Missing", "GET /v1/&#60;messages&#62; HTTP/1.1", "Missing", "None: the signed date", key] {
+            assert!(page.text().contains(said), "{said}: {}", page.text());
+        }
+        assert!(!page.text().contains(secret) && !page.text().contains("signature=\""), "{}", page.text());
+        assert!(who.get(&format!("{base}/refusals")).await.text().contains("/refusals/fixed"));
+        assert_eq!(who.get(&format!("{base}/refusals?request_id=+fixed+")).await.header("location"), format!("{base}/refusals/fixed"));
+        let unknown = who.get(&format!("{base}/refusals?request_id=%3Cb%3E")).await;
+        assert!(unknown.status == 200 && unknown.text().contains("Nothing is known of") && !unknown.text().contains("<b>"), "{unknown:?}");
+        assert_eq!(who.get(&format!("{base}/refusals/unknown")).await.status, 404);
+    }
+    assert!(person.get(&format!("/account/api/{id}")).await.text().contains("/account/api/refusals/fixed"));
+    assert!(operator.get(&format!("/operator/accounts/{account}")).await.text().contains("/refusals/fixed"));
+    assert_eq!(stranger.get("/account/api/refusals/fixed").await.status, 404);
+    assert_eq!(stranger.get(&format!("/account/below/{account}/api/refusals/fixed")).await.status, 404);
+    let corporate = world.account("corporate", "No signing here").await;
+    assert_eq!(world.new_member(&corporate, "owner").await.get("/account/api-keys/refusals").await.status, 404);
+}

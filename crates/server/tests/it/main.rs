@@ -16,6 +16,7 @@ mod kinds;
 mod members;
 mod oauth;
 mod permissions;
+mod requests;
 mod routes;
 mod sessions;
 mod tokens;

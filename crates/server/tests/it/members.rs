@@ -105,3 +105,30 @@ async fn a_nul_byte_is_refused_and_is_no_internal_error_on_postgres() {
     let person = world.operator_person().await;
     assert_eq!(person.get("/operator?q=%00").await.status, 200);
 }
+
+#[tokio::test]
+async fn an_account_has_as_many_members_as_are_listed_and_no_more() {
+    let world = World::sqlite().await;
+    let acme = world.account("corporate", "Acme").await;
+    let mut tx = world.app.store.begin().await.expect("begun");
+    for at in 0..1_000 {
+        let email = format!("m{at}@example.com");
+        let account_id = acme.parse().expect("an id");
+        let member = claviger_store::member::Member {
+            account_id,
+            folded: email.clone(),
+            email,
+            name: None,
+            role: "viewer".into(),
+            created_at: crate::common::START,
+        };
+        tx.save_member(&member).await.expect("saved");
+    }
+    tx.commit_housekeeping().await.expect("committed");
+    let (operator, path) = (world.operator(), format!("/v1/accounts/{acme}/members"));
+    assert_eq!(operator.get(&path).await.json()["items"].as_array().map(Vec::len), Some(1_000));
+    operator.put(&format!("{path}/one-more@example.com"), json!({ "role": "viewer" })).await.assert_problem(409, "limit_reached");
+    assert_eq!(operator.put(&format!("{path}/m7@example.com"), json!({ "role": "admin" })).await.status, 200, "who is there can be changed");
+    assert_eq!(operator.delete(&format!("{path}/m8@example.com")).await.status, 204);
+    assert_eq!(operator.put(&format!("{path}/one-more@example.com"), json!({ "role": "viewer" })).await.status, 201);
+}

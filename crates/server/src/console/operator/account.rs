@@ -19,7 +19,7 @@ use crate::{
         Fields, Page, credentials as list, frame,
         frame::Place,
         members::{Add, add_form, row as member_row, segment},
-        page, see,
+        page, refusals, see,
         session::OperatorPerson,
         view::{ConfirmDelete, CreatedSecret, EventRow, Gate, Hidden, Link, MemberDialog, OperatorAccountDialog, OperatorAccountPage, SecretValue},
     },
@@ -104,15 +104,33 @@ pub(in crate::console) async fn create_link(
 ) -> Result<Page<OperatorAccountPage>, Problem> {
     let account = find(&operator, &id).await?;
     let grant = operator.app.permit::<SeeAccount>(&operator.context, operator.grant.actor(), account.id).await?;
-    let link = sign_in::create_link(&operator.app, &operator.context, &grant, &operator.grant, &email).await?;
+    let link = sign_in::create_link(&operator.app, &operator.context, &grant, &operator.grant, &email, None).await?;
     let dialog = OperatorAccountDialog::SignInLink(CreatedSecret {
         heading: "Sign-in link created".into(),
         text: format!("It signs {email} in, once, within five minutes. Whoever opens it first is signed in."),
         values: vec![SecretValue { label: "Sign-in link".into(), value: link.url.expose().to_owned(), id: "new-link".into(), secret: true }],
         curl: None,
+        done: "Done".into(),
         done_href: href(account.id),
     });
     render(&operator, account, At::default(), Some(dialog)).await.map(page)
+}
+
+pub(in crate::console) async fn list_refusals(
+    operator: OperatorPerson,
+    Path(id): Path<String>,
+    Query(at): Query<refusals::At>,
+) -> Result<Response, Problem> {
+    let account = find(&operator, &id).await?;
+    let back = Link { label: account.name.clone(), href: href(account.id), current: false };
+    let chrome = |title: &str| frame::of_operator(&operator, title, Place::OperatorAccounts);
+    Ok(refusals::answer_list(&operator.app, account.id, &at, &href(account.id), back, chrome))
+}
+
+pub(in crate::console) async fn show_refusal(operator: OperatorPerson, Path((id, request_id)): Path<(String, String)>) -> Result<Response, Problem> {
+    let account = find(&operator, &id).await?;
+    let chrome = |title: &str| frame::of_operator(&operator, title, Place::OperatorAccounts);
+    refusals::answer_one(&operator.app, account.id, &request_id, &href(account.id), chrome)
 }
 
 fn href(id: AccountId) -> String {
@@ -195,6 +213,7 @@ async fn render(operator: &OperatorPerson, account: Account, at: At, dialog: Opt
         credentials_heading: kind.console.tab().to_owned(),
         credential_columns: list::columns(&kind.console, None),
         credentials: credentials.items.iter().map(|credential| list::row(&kind.console, None, credential, now)).collect(),
+        refused: refusals::has_signing_keys(&kind).then(|| refusals::part(app, account.id, None, &href)),
         events: events
             .items
             .iter()

@@ -8,7 +8,7 @@ use claviger_domain::base62;
 use serde::Deserialize;
 
 use crate::{
-    app::operator_keys,
+    app::{once::Once, operator_keys},
     console::{
         Fields, Page,
         frame::{self, Place},
@@ -16,7 +16,7 @@ use crate::{
         session::OperatorPerson,
         view::{ConfirmDelete, CreateOperatorKey, CreatedSecret, OperatorKeyDialog, OperatorKeyRow, OperatorKeysPage, SecretValue},
     },
-    problem::Problem,
+    problem::{Code, Problem},
 };
 
 const HREF: &str = "/operator/keys";
@@ -38,7 +38,6 @@ pub(in crate::console) async fn new(operator: OperatorPerson) -> Result<Page<Ope
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(in crate::console) struct Create {
-    #[expect(dead_code, reason = "the form sends it; a second key of the same name is harmless and can be deleted")]
     #[serde(default)]
     once: String,
     #[serde(default)]
@@ -46,17 +45,27 @@ pub(in crate::console) struct Create {
 }
 
 pub(in crate::console) async fn create(operator: OperatorPerson, Fields(sent): Fields<Create>) -> Result<Response, Problem> {
-    match operator_keys::create(&operator.app, &operator.context, &operator.grant, &sent.name).await {
+    if sent.once.is_empty() {
+        return Err(Problem::new(Code::FormMalformed, "Go back and send the form again."));
+    }
+    let before = || see(&format!("{HREF}?done=created-before")).into_response();
+    let once = Once::of_form(&operator.app, operator.grant.actor(), "operator keys", &sent.once);
+    if once.remembered(&operator.app).await?.is_some() {
+        return Ok(before());
+    }
+    match operator_keys::create(&operator.app, &operator.context, &operator.grant, &sent.name, Some(&once)).await {
         Ok((key, whole)) => {
             let dialog = OperatorKeyDialog::Created(CreatedSecret {
                 heading: "Operator key created".into(),
                 text: format!("Copy the key of {} now. It is shown only now: we keep a fingerprint of it, not the key itself.", key.name),
                 values: vec![SecretValue { label: "Operator key".into(), value: whole.expose().to_owned(), id: "new-key".into(), secret: true }],
                 curl: Some(format!("curl {}/v1/accounts -H \"Authorization: Bearer $OPERATOR_KEY\"", operator.app.public_url())),
+                done: "Done".into(),
                 done_href: HREF.into(),
             });
             Ok(page(show(&operator, At::default(), Some(dialog)).await?).into_response())
         }
+        Err(problem) if problem.status == 409 && once.remembered(&operator.app).await?.is_some() => Ok(before()),
         Err(problem) if problem.status == 422 => {
             let dialog = form(&operator, sent.name, Some(problem.detail));
             Ok(Page(StatusCode::UNPROCESSABLE_ENTITY, show(&operator, At::default(), Some(dialog)).await?).into_response())
