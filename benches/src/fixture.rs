@@ -141,13 +141,18 @@ impl Fixture {
         Ok(self.app.index.catch_up().await?)
     }
 
-    /// The public part of added key `number`, and the whole of it.
+    /// See [`key`].
     pub(crate) fn key(&self, number: u64) -> (String, String) {
-        let chance = Numbered(AtomicU64::new(number << 20));
-        let public_id = self.app.format.public_id(Purpose::ApiKey, &chance);
-        let key = self.app.format.key(&public_id, &chance).expose().to_owned();
-        (public_id, key)
+        key(&self.app, number)
     }
+}
+
+/// The public part of added key `number`, and the whole of it.
+pub(crate) fn key(app: &App, number: u64) -> (String, String) {
+    let chance = Numbered(AtomicU64::new(number << 20));
+    let public_id = app.format.public_id(Purpose::ApiKey, &chance);
+    let key = app.format.key(&public_id, &chance).expose().to_owned();
+    (public_id, key)
 }
 
 /// The app of the installation in `folder`.

@@ -20,6 +20,7 @@ fn main() -> ExitCode {
         ["serve", "verifying"] => server::verifying(),
         ["serve", "bare"] => server::bare(),
         ["decisions", scheme, count] => count.parse().map_err(Into::into).and_then(|count| decision::only(scheme, count)),
+        ["fill", folder, credentials] => credentials.parse().map_err(Into::into).and_then(|credentials| scale::fill(folder.as_ref(), credentials)),
         ["scale", credentials, to] => credentials.parse().map_err(Into::into).and_then(|credentials| scale(credentials, to.as_ref())),
         [to] => measure(PathBuf::from(to)),
         _ => Err(anyhow::anyhow!("give the file to write the numbers to")),

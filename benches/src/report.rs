@@ -26,7 +26,6 @@ pub(crate) struct Number {
 pub(crate) enum Goal {
     AtLeast(f64),
     AtMost(f64),
-    None,
 }
 
 impl Number {
@@ -35,7 +34,6 @@ impl Number {
         let (text, ok) = match goal {
             Goal::AtLeast(least) => (Some(format!("ratio >= {least:.2}")), Some(ratio >= least)),
             Goal::AtMost(most) => (Some(format!("ratio <= {most:.2}")), Some(ratio <= most)),
-            Goal::None => (None, None),
         };
         Self { name, value: pairs.value(), unit, reference: pairs.reference(), ratio, goal: text, ok, spread: pairs.spread(), beside }
     }

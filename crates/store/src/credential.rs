@@ -234,7 +234,7 @@ impl Reader {
                     "SELECT r.rev, ",
                     columns!(),
                     ", s.id, s.form, s.material, s.hint, s.expires_at, s.created_at FROM revision r \
-                     LEFT JOIN credential c ON c.public_id = $1 LEFT JOIN credential_secret s ON s.credential_id = c.id ORDER BY s.id"
+                     LEFT JOIN credential c ON c.public_id = $1 LEFT JOIN credential_secret s ON s.credential_id = c.id"
                 ),
                 &[public_id.into()],
             )
@@ -248,6 +248,9 @@ impl Reader {
             if let Some(id) = row.optional_parsed()? {
                 loaded.secrets.push(secret(&mut row, id)?);
             }
+        }
+        if let Some(loaded) = &mut loaded {
+            loaded.secrets.sort_by_key(|secret| secret.view.id);
         }
         Ok((loaded, revision.ok_or_else(|| unexpected("a revision"))?))
     }
