@@ -22,6 +22,7 @@ pub(crate) struct Fixture {
     pub(crate) account: String,
     pub(crate) public_id: String,
     pub(crate) token: String,
+    pub(crate) api: Api,
 }
 
 impl Fixture {
@@ -41,7 +42,7 @@ impl Fixture {
         let made = api.send(Method::POST, &format!("/v1/accounts/{account}/credentials"), wish).await?;
         let exchange = json!({ "clientId": made["public_id"], "clientSecret": made["secret"] });
         let token = api.send(Method::POST, "/auth/token", exchange).await?;
-        Ok(Self { app, account, public_id: text(&made, "public_id")?, token: text(&token, "access_token")? })
+        Ok(Self { app, account, public_id: text(&made, "public_id")?, token: text(&token, "access_token")?, api })
     }
 
     /// What nginx asks with: the fields that `deploy/nginx/` adds, and those of a small client.
@@ -61,13 +62,14 @@ impl Fixture {
     }
 }
 
-struct Api {
+/// The management API, called by its router: no sockets.
+pub(crate) struct Api {
     router: Router,
     key: String,
 }
 
 impl Api {
-    async fn send(&self, method: Method, path: &str, body: Value) -> anyhow::Result<Value> {
+    pub(crate) async fn send(&self, method: Method, path: &str, body: Value) -> anyhow::Result<Value> {
         let request = Request::builder()
             .method(method)
             .uri(path)
@@ -78,10 +80,10 @@ impl Api {
         let status = answer.status();
         let bytes = answer.into_body().collect().await?.to_bytes();
         anyhow::ensure!(status.is_success(), "{path} was answered {status}: {}", String::from_utf8_lossy(&bytes));
-        Ok(serde_json::from_slice(&bytes)?)
+        if bytes.is_empty() { Ok(Value::Null) } else { Ok(serde_json::from_slice(&bytes)?) }
     }
 }
 
-fn text(value: &Value, field: &str) -> anyhow::Result<String> {
+pub(crate) fn text(value: &Value, field: &str) -> anyhow::Result<String> {
     value[field].as_str().map(str::to_owned).with_context(|| format!("no {field} in the answer"))
 }

@@ -3,10 +3,14 @@ use std::{path::PathBuf, process::ExitCode};
 
 mod decision;
 mod fixture;
+mod management;
 mod numbers;
 mod over_http;
 mod report;
 mod server;
+
+/// Of the management API.
+const ROUNDS: usize = 5;
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -16,6 +20,7 @@ fn main() -> ExitCode {
         ["serve", "verifying"] => server::verifying(),
         ["serve", "bare"] => server::bare(),
         ["decisions", rounds] => rounds.parse().map_err(Into::into).and_then(decision::only),
+        ["management", to] => management::measure(ROUNDS).and_then(|numbers| report::write(to.as_ref(), &numbers)),
         [to] => measure(PathBuf::from(to)),
         _ => Err(anyhow::anyhow!("give the file to write the numbers to")),
     };
@@ -31,5 +36,6 @@ fn main() -> ExitCode {
 fn measure(to: PathBuf) -> anyhow::Result<()> {
     let mut numbers = over_http::measure()?;
     numbers.extend(decision::measure(40)?);
+    numbers.extend(management::measure(ROUNDS)?);
     report::write(&to, &numbers)
 }
