@@ -48,6 +48,7 @@ pub(crate) struct Fixture {
     api_key: String,
     basic: (String, String),
     hmac: (String, String),
+    pub(crate) api: Api,
 }
 
 /// The schemes that are measured.
@@ -74,7 +75,7 @@ impl Fixture {
         };
         let (api_key, basic, hmac) = (create("api_key").await?.1, create("basic").await?, create("hmac").await?);
         let (public_id, token) = (text(&client, "public_id")?, text(&token, "access_token")?);
-        Ok(Self { app, public_id, token, business: business.parse()?, corporate, api_key, basic, hmac })
+        Ok(Self { app, public_id, token, business: business.parse()?, corporate, api_key, basic, hmac, api })
     }
 
     /// What nginx asks with: the fields that `deploy/nginx/` adds, those of a small client, and the credential of this scheme.
@@ -197,13 +198,14 @@ impl Chance for Numbered {
     }
 }
 
-struct Api {
+/// The management API, called by its router: no sockets.
+pub(crate) struct Api {
     router: Router,
     key: String,
 }
 
 impl Api {
-    async fn send(&self, method: Method, path: &str, body: Value) -> anyhow::Result<Value> {
+    pub(crate) async fn send(&self, method: Method, path: &str, body: Value) -> anyhow::Result<Value> {
         let request = Request::builder()
             .method(method)
             .uri(path)
@@ -214,10 +216,10 @@ impl Api {
         let status = answer.status();
         let bytes = answer.into_body().collect().await?.to_bytes();
         anyhow::ensure!(status.is_success(), "{path} was answered {status}: {}", String::from_utf8_lossy(&bytes));
-        Ok(serde_json::from_slice(&bytes)?)
+        if bytes.is_empty() { Ok(Value::Null) } else { Ok(serde_json::from_slice(&bytes)?) }
     }
 }
 
-fn text(value: &Value, field: &str) -> anyhow::Result<String> {
+pub(crate) fn text(value: &Value, field: &str) -> anyhow::Result<String> {
     value[field].as_str().map(str::to_owned).with_context(|| format!("no {field} in the answer"))
 }

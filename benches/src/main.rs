@@ -6,11 +6,15 @@ use std::{
 
 mod decision;
 mod fixture;
+mod management;
 mod numbers;
 mod over_http;
 mod report;
 mod scale;
 mod server;
+
+/// Of the management API.
+const ROUNDS: usize = 5;
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -22,6 +26,7 @@ fn main() -> ExitCode {
         ["decisions", scheme, count] => count.parse().map_err(Into::into).and_then(|count| decision::only(scheme, count)),
         ["fill", folder, credentials] => credentials.parse().map_err(Into::into).and_then(|credentials| scale::fill(folder.as_ref(), credentials)),
         ["scale", credentials, to] => credentials.parse().map_err(Into::into).and_then(|credentials| scale(credentials, to.as_ref())),
+        ["management", to] => management::measure(ROUNDS).and_then(|numbers| report::write(to.as_ref(), &numbers)),
         [to] => measure(PathBuf::from(to)),
         _ => Err(anyhow::anyhow!("give the file to write the numbers to")),
     };
@@ -37,6 +42,7 @@ fn main() -> ExitCode {
 fn measure(to: PathBuf) -> anyhow::Result<()> {
     let mut numbers = over_http::measure()?;
     numbers.extend(decision::measure(40)?);
+    numbers.extend(management::measure(ROUNDS)?);
     report::write(&to, &numbers)
 }
 

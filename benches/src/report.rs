@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use crate::numbers::Pairs;
 
-/// What was measured, beside its reference. `goal` is about `ratio`; without one, `ok` says nothing.
+/// What was measured, beside its reference. `goal` is about `ratio`, where it does not name a unit; without one, `ok` says nothing.
 #[derive(Clone, Serialize)]
 pub(crate) struct Number {
     name: &'static str,
@@ -26,6 +26,8 @@ pub(crate) struct Number {
 pub(crate) enum Goal {
     AtLeast(f64),
     AtMost(f64),
+    /// Not the ratio but the value itself, in its unit.
+    Under(f64),
 }
 
 impl Number {
@@ -34,6 +36,7 @@ impl Number {
         let (text, ok) = match goal {
             Goal::AtLeast(least) => (Some(format!("ratio >= {least:.2}")), Some(ratio >= least)),
             Goal::AtMost(most) => (Some(format!("ratio <= {most:.2}")), Some(ratio <= most)),
+            Goal::Under(most) => (Some(format!("under {most:.0} {unit}")), Some(pairs.value() < most)),
         };
         Self { name, value: pairs.value(), unit, reference: pairs.reference(), ratio, goal: text, ok, spread: pairs.spread(), beside }
     }

@@ -119,7 +119,7 @@ await journey('the-eleventh-key-is-refused-with-what-to-do', async (browser) => 
   const path = `/v1/accounts/${world.corporate}/credentials`;
   const before = (await api('GET', path)).items;
   for (let at = before.length; at < 10; at++) {
-    assert.equal((await api('POST', path, { kind: 'client', email: `key-${at}@example.com` })).status, 201);
+    await api('POST', path, { kind: 'client', email: `key-${at}@example.com` });
   }
   const v = await visit(browser, world.links['admin-1']);
   await v.page.goto(keys);

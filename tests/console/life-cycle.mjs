@@ -101,7 +101,7 @@ await journey('a-signature-is-refused-the-second-time-and-the-console-says-why-r
   assert.equal((await verify('GET', '/v1/payments', once)).reason, 'request_replayed');
 
   const other = await verify('POST', '/v1/payments?page=2', signed(key, secret, 'GET /v1/payments'));
-  const late = await verify('GET', '/v1/payments', signed(key, secret, 'GET /v1/payments', { late: 4000 }));
+  const late = await verify('GET', '/v1/payments', signed(key, secret, 'GET /v1/payments', { late: 8000 }));
   const missing = await verify('GET', '/v1/payments', signed(key, secret, 'GET /v1/payments', { headers: 'Date X-Nonce request-line' }));
   assert.deepEqual([other.reason, late.reason, missing.reason], Array(3).fill('credential_invalid'), 'the client learns nothing');
   await page.reload();
@@ -116,7 +116,7 @@ await journey('a-signature-is-refused-the-second-time-and-the-console-says-why-r
   await inspect(page, 'life-refusal-mismatch');
   await page.getByRole('link', { name: 'Refused requests' }).click();
   await page.getByRole('link', { name: late.request_id }).click();
-  await page.getByText(/1 hour .* behind our clock/).waitFor();
+  await page.getByText(/2 hours .* behind our clock/).waitFor();
   await inspect(page, 'life-refusal-late');
   await page.goto(`${world.public}/account/credentials/refusals/${missing.request_id}`);
   await page.getByText('Send the header X-Nonce').waitFor();

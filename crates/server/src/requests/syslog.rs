@@ -17,8 +17,8 @@ pub async fn receive(app: App, socket: UdpSocket, stop: impl Future<Output = ()>
         let length = tokio::select! {
             received = socket.recv(&mut buffer) => match received {
                 Ok(length) => length,
-                // an earlier datagram of ours came back: there are none
-                Err(_) => continue,
+                // it is the socket's own trouble, and may last: do not spin
+                Err(_) => { tokio::time::sleep(std::time::Duration::from_millis(20)).await; continue }
             },
             () = &mut stop => return,
         };

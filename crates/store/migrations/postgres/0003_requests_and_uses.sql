@@ -17,3 +17,5 @@ CREATE TABLE secret_use (                               -- while two secrets ove
     used_at   BIGINT  NOT NULL,
     source    TEXT
 );
+
+CREATE INDEX credential_listed ON credential (account_id, id);  -- a page of ten thousand without sorting them all

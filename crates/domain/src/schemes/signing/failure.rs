@@ -13,7 +13,7 @@ pub enum Failure {
     #[error("Write the date as in: Sat, 30 Jul 2016 05:13:23 GMT.")]
     DateMalformed,
     /// A signed date outside the window.
-    #[error("Set the client's clock: the signed date is {difference_seconds} s from ours.")]
+    #[error("Set the client's clock: the signed date is {} s {} ours.", .difference_seconds.unsigned_abs(), if *.difference_seconds < 0 { "behind" } else { "ahead of" })]
     DateOutside {
         /// Whole seconds by which the signed date is later than our clock; negative: earlier.
         difference_seconds: i64,
