@@ -2,7 +2,7 @@
 use std::{net::SocketAddr, path::PathBuf};
 
 use anyhow::Context;
-use claviger_server::config::{Partial, Settings};
+use claviger_server::config::{Partial, Preflight, Settings};
 
 use crate::print;
 
@@ -30,6 +30,9 @@ pub(crate) struct Flags {
     /// A TOML file of account kinds
     #[arg(long, env = "CLAVIGER_KINDS", value_name = "FILE")]
     kinds: Option<PathBuf>,
+    /// What becomes of a browser's preflight: check or pass [default: check]
+    #[arg(long, env = "CLAVIGER_PREFLIGHT", value_name = "WORD")]
+    preflight: Option<Preflight>,
     /// A TOML file of settings
     #[arg(long, env = "CLAVIGER_CONFIG", value_name = "FILE")]
     config: Option<PathBuf>,
@@ -54,6 +57,7 @@ impl Flags {
             public_url: self.public_url.clone(),
             prefix: self.prefix.clone(),
             kinds: self.kinds.clone(),
+            preflight: self.preflight,
         };
         let mut settings = Settings::resolve(&[&flags, &file]);
         if let Some(url) = &mut settings.public_url {

@@ -46,6 +46,8 @@ settings! {
     prefix: String = Some("clv".to_owned()), false;
     /// A TOML file of account kinds that adds to the built-in ones, or replaces some.
     kinds: PathBuf = None, false;
+    /// What becomes of a browser's preflight, an OPTIONS without a credential: `check` refuses it, `pass` leaves it to the API.
+    preflight: Preflight = Some(Preflight::Check), false;
 }
 
 impl fmt::Debug for Settings {
@@ -62,6 +64,28 @@ impl Settings {
     }
 }
 
+/// What becomes of a browser's preflight.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Preflight {
+    /// It is judged like any request, and so refused: it carries no credential.
+    Check,
+    /// It goes through to the API, with no identity.
+    Pass,
+}
+
+impl std::str::FromStr for Preflight {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text {
+            "check" => Ok(Self::Check),
+            "pass" => Ok(Self::Pass),
+            _ => Err("`check` or `pass`"),
+        }
+    }
+}
+
 trait Shown {
     fn to_shown(&self) -> String;
 }
@@ -69,6 +93,15 @@ trait Shown {
 impl Shown for String {
     fn to_shown(&self) -> String {
         self.clone()
+    }
+}
+
+impl Shown for Preflight {
+    fn to_shown(&self) -> String {
+        match self {
+            Self::Check => "check".to_owned(),
+            Self::Pass => "pass".to_owned(),
+        }
     }
 }
 

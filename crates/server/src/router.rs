@@ -1,5 +1,12 @@
 //! Every route, on one page. A handler's arguments say who may call it; the routes that anyone may call are listed as such.
-use axum::{Router, extract::State, http::header, middleware, response::IntoResponse, routing::get};
+use axum::{
+    Router,
+    extract::State,
+    http::header,
+    middleware,
+    response::IntoResponse,
+    routing::{any, get},
+};
 use utoipa::{
     OpenApi,
     openapi::{
@@ -79,11 +86,14 @@ pub fn public(app: App) -> Router {
     json.merge(console).fallback_service(fallback.layer(middleware::from_fn_with_state(app.clone(), console::surround_any))).with_state(app)
 }
 
-/// The gateway listener: verification and what watches over it. nginx's endpoint is served before this router is asked; it stands here so
-/// that every way in is on this page.
+/// The gateway listener: verification and what watches over it. The gateways' endpoints are served before this router is asked; they
+/// stand here so that every way in is on this page.
 pub fn gateway(app: App) -> Router {
     let (json, _) = gateway_routes().split_for_parts();
     json.route("/verify/nginx", get(verify::nginx_endpoint))
+        .route("/verify/forward", any(verify::forward_endpoint))
+        .route("/verify/envoy", any(verify::envoy_endpoint))
+        .route("/verify/envoy/{*path}", any(verify::envoy_endpoint))
         .route("/healthz", get(async || "ok\n"))
         .route("/readyz", get(ready))
         .route("/metrics", get(metrics))

@@ -21,14 +21,20 @@ use claviger_domain::{
 
 pub(crate) mod api;
 mod entry;
+mod envoy;
+mod forward;
+mod handed;
 mod index;
 mod nginx;
 mod passwords;
 mod refusals;
+mod reply;
 mod replays;
 mod uses;
 
 pub use entry::Entry;
+pub(crate) use envoy::{answer_envoy, envoy as envoy_endpoint, is_asked_at as is_envoy};
+pub(crate) use forward::{answer_forward, forward as forward_endpoint};
 pub(crate) use entry::seal_context;
 pub use index::{CannotSay, Index};
 pub(crate) use nginx::{HeaderFields, answer_nginx, nginx as nginx_endpoint};

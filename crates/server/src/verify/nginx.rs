@@ -16,7 +16,11 @@ use hyper::{
     header::{CACHE_CONTROL, HeaderName, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE},
 };
 
-use super::{Allowed, Question, Verdict, verify};
+use super::{
+    Allowed, Question, Verdict,
+    reply::{self, Reply},
+    verify,
+};
 use crate::{app::App, problem::Problem, request};
 
 /// Header fields as hyper holds them.
@@ -42,6 +46,9 @@ pub(crate) async fn answer_nginx(app: &App, headers: &HeaderMap) -> Response<Ful
         client_ip: text("x-real-ip").and_then(|ip| ip.parse::<IpAddr>().ok()),
     };
     let request_id = request::request_id(app, headers);
+    if reply::passes_as_preflight(app, &request) {
+        return Reply::Yes(reply::nobody(&request_id)).into_http();
+    }
     let require = text("x-claviger-require").unwrap_or_default();
     match verify(app, &Question { request, body: Body::NotSeen, require, request_id: &request_id }).await {
         Verdict::Allowed(allowed) => yes(&allowed, &request_id),
@@ -91,24 +98,16 @@ fn no(refusal: Refusal, missing: Option<String>, request_id: &str) -> Response<F
     let passed_on = if refusal.status() == 401 { StatusCode::UNAUTHORIZED } else { StatusCode::FORBIDDEN };
     let mut response = empty(passed_on);
     let headers = response.headers_mut();
-    // one field: nginx before 1.23 passes on only the first
-    match refusal {
-        Refusal::NoCredential => headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"claviger\"")),
-        Refusal::Unauthenticated => headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"claviger\", error=\"invalid_token\"")),
-        Refusal::InsufficientScope => headers.insert(WWW_AUTHENTICATE, insufficient(missing.as_deref())),
-        Refusal::TooManyFailures => headers.insert(RETRY_AFTER, HeaderValue::from_static("30")),
-        _ => None,
-    };
+    if let Some(challenge) = reply::challenge(refusal, missing.as_deref()) {
+        headers.insert(WWW_AUTHENTICATE, value(&challenge));
+    }
+    if let Some(seconds) = reply::retry_after(refusal) {
+        headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
+    }
     headers.insert(STATUS, HeaderValue::from(refusal.status()));
     headers.insert(PROBLEM, value(&request::problem_json(&Problem::refused(refusal, missing), request_id).to_string()));
     headers.insert(NAMES[5].clone(), value(request_id));
     response
-}
-
-/// RFC 6750, section 3: what is missing stands in the challenge too.
-fn insufficient(missing: Option<&str>) -> HeaderValue {
-    let scope = missing.filter(|missing| !missing.is_empty()).map_or_else(String::new, |missing| format!(", scope=\"{missing}\""));
-    value(&format!("Bearer realm=\"claviger\", error=\"insufficient_scope\"{scope}"))
 }
 
 fn cannot_say(request_id: &str) -> Response<Full<Bytes>> {

@@ -1,0 +1,65 @@
+//! `/verify/envoy/…`: Envoy's `ext_authz` over HTTP. The check is the request itself: its method, its path behind ours, its `Host`.
+//!
+//! Envoy passes on exactly 200 and every refusal below 500; its own `status_on_error` is what a 503 becomes.
+use bytes::Bytes;
+use claviger_domain::schemes::{self, signing::Body};
+use http_body_util::Full;
+use hyper::{
+    Request, Response,
+    header::{HeaderName, HeaderValue},
+};
+
+use super::{
+    HeaderFields, Question,
+    forward::client_ip,
+    handed::{self, HandedBody},
+    reply::{self, CREDENTIALS, Reply},
+};
+use crate::{app::App, request};
+
+/// What stands before the client's own path.
+pub(crate) const PREFIX: &str = "/verify/envoy";
+
+/// The handler, for the router's sake; the gateway listener calls [`answer_envoy`] directly.
+pub(crate) async fn envoy(
+    axum::extract::State(app): axum::extract::State<App>,
+    request: axum::extract::Request,
+) -> Response<axum::body::Body> {
+    answer_envoy(&app, request).await.map(axum::body::Body::new)
+}
+
+/// Whether a path is one of Envoy's checks.
+pub(crate) fn is_asked_at(path: &str) -> bool {
+    path.strip_prefix(PREFIX).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
+pub(crate) async fn answer_envoy<B: HandedBody>(app: &App, request: Request<B>) -> Response<Full<Bytes>> {
+    let (parts, body) = request.into_parts();
+    let headers = &parts.headers;
+    let request_id = request::request_id(app, headers);
+    let body = match handed::read(body).await {
+        Ok(body) => body,
+        Err(problem) => return Reply::body_refused(&problem, &request_id).into_http(),
+    };
+    let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+    let target = parts.uri.path_and_query().and_then(|target| target.as_str().strip_prefix(PREFIX)).unwrap_or_default();
+    let request = schemes::Request {
+        method: parts.method.as_str(),
+        target: if target.is_empty() { "/" } else { target },
+        fields: &HeaderFields(headers),
+        client_ip: client_ip(headers),
+    };
+    // only with `with_request_body` does Envoy say whether what it hands over is all
+    let body = match text("x-envoy-auth-partial-body") {
+        Some("false") => Body::Given(&body),
+        _ => Body::NotSeen,
+    };
+    let require = text("x-claviger-require").unwrap_or_default();
+    let reply = reply::reply(app, &Question { request, body, require, request_id: &request_id }).await;
+    let allowed = matches!(reply, Reply::Yes(_));
+    let mut response = reply.into_http();
+    if allowed && let Ok(value) = HeaderValue::try_from(CREDENTIALS.join(",")) {
+        response.headers_mut().insert(HeaderName::from_static("x-envoy-auth-headers-to-remove"), value);
+    }
+    response
+}
