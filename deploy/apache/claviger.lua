@@ -62,7 +62,9 @@ local function ask_on(connection, text)
             fields[name:lower()] = value
         end
     end
-    local body = connection:receive(tonumber(fields["content-length"] or "0"))
+    local length = tonumber(fields["content-length"])
+    -- to receive nothing, LuaSocket would wait for something
+    local body = length == 0 and "" or length and connection:receive(length)
     if not status or not body then
         return nil, "timeout"
     end
@@ -116,8 +118,8 @@ local function refuse(r, status, fields, body)
 end
 
 function check(r)
-    local address = r.subprocess_env["CLAVIGER"] or "127.0.0.1:8081"
-    local answer = ask(address, question(r, address))
+    local address = r.subprocess_env["CLAVIGER"]
+    local answer = address and ask(address, question(r, address))
     if not answer or answer.status >= 500 then
         return refuse(r, 503, { ["retry-after"] = "1" }, CANNOT_SAY)
     end

@@ -52,7 +52,8 @@ core.register_action("claviger", { "http-req" }, function(txn, require)
     if require and require ~= "" then
         url = url .. "?require=" .. require
     end
-    local answer = core.httpclient():get { url = url, headers = fields_of(txn), timeout = 2000 }
+    -- milliseconds, for each of the four tries that HAProxy makes; a check takes well under one
+    local answer = core.httpclient():get { url = url, headers = fields_of(txn), timeout = 500 }
     local status = answer and answer.status or 0
     if status == 200 then
         for _, name in ipairs(IDENTITY) do

@@ -4,10 +4,12 @@
 
 use std::fmt::Write as _;
 use std::net::{SocketAddr, TcpStream};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+use rustix::process::geteuid;
 use tempfile::TempDir;
 
 use crate::nginx::{Nginx, Surroundings};
@@ -170,19 +172,24 @@ fn haproxy(port: u16, http2: u16, claviger: &str, api: SocketAddr, folder: &Path
 }
 
 fn apache(port: u16, claviger: &str, api: SocketAddr, folder: &Path) -> (&'static str, Command) {
-    let modules = ["mpm_event", "authz_core", "proxy", "proxy_http", "lua", "env", "headers", "http2"];
+    let modules = ["mpm_event", "authz_core", "setenvif", "proxy", "proxy_http", "lua", "http2"];
     let mut text = String::new();
     for module in modules {
         writeln!(text, "LoadModule {module}_module /usr/lib/apache2/modules/mod_{module}.so").expect("a string takes all");
     }
     let root = folder.display();
-    let deploy = repository().join("deploy/apache");
-    let deploy = deploy.display();
+    // As root its workers become somebody who could read nothing of ours.
+    let user = if geteuid().is_root() { "User www-data\nGroup www-data" } else { "" };
+    for folder in [folder, folder.parent().expect("it is not the root")] {
+        std::fs::set_permissions(folder, std::fs::Permissions::from_mode(0o711)).expect("it is our folder");
+    }
+    write(folder, "claviger.lua", &shipped("apache/claviger.lua"));
+    write(folder, "claviger.conf", &shipped("apache/claviger.conf"));
     write!(
         text,
-        "ServerRoot {root}\nServerName localhost\nPidFile {root}/httpd.pid\nErrorLog {root}/error.log\nMutex file:{root}\nDefaultRuntimeDir {root}\n\
+        "ServerRoot {root}\n{user}\nServerName localhost\nPidFile {root}/httpd.pid\nErrorLog {root}/error.log\nMutex file:{root}\nDefaultRuntimeDir {root}\n\
          Protocols h2c http/1.1\nListen 127.0.0.1:{port}\nDefine SITE 127.0.0.1:{port}\nDefine CLAVIGER {claviger}\nDefine API {api}\n\
-         Define CLAVIGER_LUA {deploy}/claviger.lua\nInclude {deploy}/claviger.conf\n"
+         Define CLAVIGER_LUA {root}/claviger.lua\nInclude {root}/claviger.conf\n"
     )
     .expect("a string takes all");
     write(folder, "httpd.conf", &text);

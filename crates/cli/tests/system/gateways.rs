@@ -39,7 +39,7 @@ struct Gate {
 }
 
 const NGINX: Gate = Gate { kind: Kind::Nginx, carries_bodies: false, down: 503, slow: 503 };
-const CADDY: Gate = Gate { kind: Kind::Caddy, carries_bodies: false, down: 502, slow: 502 };
+const CADDY: Gate = Gate { kind: Kind::Caddy, carries_bodies: false, down: 502, slow: 504 };
 const HAPROXY: Gate = Gate { kind: Kind::HaProxy, carries_bodies: false, down: 503, slow: 503 };
 const APACHE: Gate = Gate { kind: Kind::Apache, carries_bodies: false, down: 503, slow: 503 };
 const ENVOY_HTTP: Gate = Gate { kind: Kind::EnvoyHttp, carries_bodies: true, down: 503, slow: 503 };
