@@ -5,7 +5,7 @@ use axum::{
     http::header,
     middleware,
     response::IntoResponse,
-    routing::{any, get},
+    routing::{any, get, post},
 };
 use utoipa::{
     OpenApi,
@@ -94,6 +94,7 @@ pub fn gateway(app: App) -> Router {
         .route("/verify/forward", any(verify::forward_endpoint))
         .route("/verify/envoy", any(verify::envoy_endpoint))
         .route("/verify/envoy/{*path}", any(verify::envoy_endpoint))
+        .route(verify::CHECK, post(verify::check_endpoint))
         .route("/healthz", get(async || "ok\n"))
         .route("/readyz", get(ready))
         .route("/metrics", get(metrics))

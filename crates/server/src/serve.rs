@@ -48,6 +48,9 @@ pub async fn gateway(listener: TcpListener, app: App, router: Router, stop: impl
             if request.uri().path() == "/verify/forward" {
                 return verify::answer_forward(&app, request).await.map(Either::Left);
             }
+            if request.uri().path() == verify::CHECK {
+                return verify::answer_check(&app, request).await.map(Either::Right);
+            }
             if verify::is_envoy(request.uri().path()) {
                 return verify::answer_envoy(&app, request).await.map(Either::Left);
             }

@@ -2,7 +2,7 @@
 //!
 //! Envoy passes on exactly 200 and every refusal below 500; its own `status_on_error` is what a 503 becomes.
 use bytes::Bytes;
-use claviger_domain::schemes::{self, signing::Body};
+use claviger_domain::schemes::{self, Fields, signing::Body};
 use http_body_util::Full;
 use hyper::{
     Request, Response,
@@ -33,6 +33,14 @@ pub(crate) fn is_asked_at(path: &str) -> bool {
     path.strip_prefix(PREFIX).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
+/// What Envoy hands over of the body. Nothing, where it is not told to, or there is none; a part, when it says so. Its own word stands beside
+/// the client's, if that had one: a whole body is never taken for a part.
+pub(super) fn body<'a, F: Fields>(fields: &F, handed: &'a [u8]) -> Body<'a> {
+    let mut said = fields.values("x-envoy-auth-partial-body").peekable();
+    let in_part = said.peek().is_some() && !said.any(|value| value == b"false");
+    if handed.is_empty() || in_part { Body::NotSeen } else { Body::Given(handed) }
+}
+
 pub(crate) async fn answer_envoy<B: HandedBody>(app: &App, request: Request<B>) -> Response<Full<Bytes>> {
     let (parts, body) = request.into_parts();
     let headers = &parts.headers;
@@ -49,11 +57,7 @@ pub(crate) async fn answer_envoy<B: HandedBody>(app: &App, request: Request<B>) 
         fields: &HeaderFields(headers),
         client_ip: client_ip(headers),
     };
-    // only with `with_request_body` does Envoy say whether what it hands over is all
-    let body = match text("x-envoy-auth-partial-body") {
-        Some("false") => Body::Given(&body),
-        _ => Body::NotSeen,
-    };
+    let body = self::body(&HeaderFields(headers), &body);
     let require = text("x-claviger-require").unwrap_or_default();
     let reply = reply::reply(app, &Question { request, body, require, request_id: &request_id }).await;
     let allowed = matches!(reply, Reply::Yes(_));

@@ -9,9 +9,9 @@ use crate::problem::{Code, Problem};
 const LIMIT: usize = 1024 * 1024;
 
 /// A body of whatever server.
-pub(crate) trait HandedBody: Body<Data = Bytes, Error: Into<Box<dyn std::error::Error + Send + Sync>>> + Send + Unpin {}
+pub(crate) trait HandedBody: Body<Data = Bytes, Error: Into<Box<dyn std::error::Error + Send + Sync>> + Send> + Send + Unpin {}
 
-impl<B: Body<Data = Bytes, Error: Into<Box<dyn std::error::Error + Send + Sync>>> + Send + Unpin> HandedBody for B {}
+impl<B: Body<Data = Bytes, Error: Into<Box<dyn std::error::Error + Send + Sync>> + Send> + Send + Unpin> HandedBody for B {}
 
 /// All of it.
 ///

@@ -20,6 +20,7 @@ use claviger_domain::{
 };
 
 pub(crate) mod api;
+mod check;
 mod entry;
 mod envoy;
 mod forward;
@@ -32,6 +33,7 @@ mod reply;
 mod replays;
 mod uses;
 
+pub(crate) use check::{PATH as CHECK, answer_check, check as check_endpoint};
 pub use entry::Entry;
 pub(crate) use envoy::{answer_envoy, envoy as envoy_endpoint, is_asked_at as is_envoy};
 pub(crate) use forward::{answer_forward, forward as forward_endpoint};
