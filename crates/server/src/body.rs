@@ -37,9 +37,16 @@ pub(crate) fn is_of_type(headers: &HeaderMap, media_type: &str) -> bool {
 }
 
 pub(crate) async fn read(body: Body) -> Result<Bytes, Problem> {
-    match Limited::new(body, LIMIT).collect().await {
+    read_up_to(LIMIT, body).await
+}
+
+/// As [`read`], up to `limit` bytes, a whole number of KiB.
+pub(crate) async fn read_up_to(limit: usize, body: Body) -> Result<Bytes, Problem> {
+    match Limited::new(body, limit).collect().await {
         Ok(collected) => Ok(collected.to_bytes()),
-        Err(error) if error.is::<LengthLimitError>() => Err(Problem::new(Code::BodyTooLarge, "A body has at most 64 KiB (65,536 bytes).")),
+        Err(error) if error.is::<LengthLimitError>() => {
+            Err(Problem::new(Code::BodyTooLarge, format!("A body has at most {} KiB ({} bytes).", limit / 1024, limit)))
+        }
         Err(_) => Err(Problem::new(Code::JsonMalformed, "The body ended early.")),
     }
 }

@@ -26,8 +26,16 @@ use crate::{
 };
 
 /// Routes of the public listener that anyone may call: they prove who calls themselves, or tell no one anything.
-pub const PUBLIC: [&str; 6] =
-    ["/legacy", "/auth/token", "/oauth2/token", "/.well-known/jwks.json", "/.well-known/oauth-authorization-server", "/openapi.json"];
+pub const PUBLIC: [&str; 8] = [
+    "/legacy",
+    "/auth/token",
+    "/oauth2/token",
+    "/oauth2/introspect",
+    "/oauth2/revoke",
+    "/.well-known/jwks.json",
+    "/.well-known/oauth-authorization-server",
+    "/openapi.json",
+];
 
 fn operator_routes() -> OpenApiRouter<App> {
     OpenApiRouter::new()
@@ -64,13 +72,15 @@ fn public_routes() -> OpenApiRouter<App> {
     OpenApiRouter::new()
         .routes(routes!(oauth::json_token))
         .routes(routes!(oauth::oauth_token))
+        .routes(routes!(oauth::introspect))
+        .routes(routes!(oauth::revoke))
         .routes(routes!(oauth::jwks))
         .routes(routes!(oauth::authorization_server))
         .routes(routes!(legacy::call))
 }
 
 fn gateway_routes() -> OpenApiRouter<App> {
-    OpenApiRouter::new().routes(routes!(verify::api::verify))
+    OpenApiRouter::new().routes(routes!(verify::api::verify)).routes(routes!(verify::batch::verify_batch))
 }
 
 /// The public listener: console, management API, token endpoint.
@@ -93,8 +103,9 @@ pub fn gateway(app: App) -> Router {
     json.route("/verify/nginx", get(verify::nginx_endpoint))
         .route("/verify/forward", any(verify::forward_endpoint))
         .route("/verify/envoy", any(verify::envoy_endpoint))
+        .route("/verify/envoy/", any(verify::envoy_endpoint))
         .route("/verify/envoy/{*path}", any(verify::envoy_endpoint))
-        .route(verify::CHECK, post(verify::check_endpoint))
+        .route("/envoy.service.auth.v3.Authorization/Check", post(verify::check_endpoint))
         .route("/healthz", get(async || "ok\n"))
         .route("/readyz", get(ready))
         .route("/metrics", get(metrics))

@@ -72,7 +72,10 @@ fn forward(check: &str, api: SocketAddr, request: &Seen) -> Reply {
         return Reply::status(500);
     };
     if !(200..300).contains(&answer.status) {
-        let passed = answer.fields.iter().filter(|(name, _)| !HOP_BY_HOP.contains(&name.to_ascii_lowercase().as_str()) && !name.eq_ignore_ascii_case("content-length"));
+        let passed = answer
+            .fields
+            .iter()
+            .filter(|(name, _)| !HOP_BY_HOP.contains(&name.to_ascii_lowercase().as_str()) && !name.eq_ignore_ascii_case("content-length"));
         let reply = Reply::status(answer.status).body(answer.body.clone());
         return passed.fold(reply, |reply, (name, value)| reply.header(name, value));
     }

@@ -192,7 +192,12 @@ fn the_table(gate: Gate) {
         ("none", site.get(), 401, "credential_required"),
         ("paused", site.get().bearer(paused_key), 401, "credential_invalid"),
         ("out of scope", site.get().bearer(limited_key), 403, "insufficient_scope"),
-        ("out of scope, with a word on what the route needs", site.get().bearer(limited_key).header("X-Claviger-Require", "orders:read"), 403, "insufficient_scope"),
+        (
+            "out of scope, with a word on what the route needs",
+            site.get().bearer(limited_key).header("X-Claviger-Require", "orders:read"),
+            403,
+            "insufficient_scope",
+        ),
         ("two", site.get().bearer(key).header("X-API-Key", key), 400, "several_credentials"),
         ("a preflight", preflight_request(&site), 401, "credential_required"),
     ] {
@@ -200,7 +205,13 @@ fn the_table(gate: Gate) {
         assert_eq!(answer.header("content-type"), Some("application/problem+json"), "{what}: {:?}", answer.fields);
         assert_eq!(answer.json()["code"], code, "{what}");
         let challenged = answer.headers("www-authenticate").len();
-        let expected = if status == 400 { 0..=0 } else if status == 401 { 1..=1 } else { 0..=1 };
+        let expected = if status == 400 {
+            0..=0
+        } else if status == 401 {
+            1..=1
+        } else {
+            0..=1
+        };
         assert!(expected.contains(&challenged), "{what}: {:?}", answer.fields);
         assert!(!answer.text().contains(key), "{what}");
     }
@@ -297,10 +308,10 @@ fn body_digest(gate: Gate) {
         mac.update(signed.as_bytes());
         let signature = BASE64.encode(&mac.finalize().into_bytes());
         let username = text(&made, "public_id");
-        Request::post(&site.gateway.url("/api/orders"))
-            .header("Date", &date)
-            .header("Digest", &digest)
-            .header("Authorization", &format!(r#"hmac username="{username}", algorithm="hmac-sha256", headers="date digest request-line", signature="{signature}""#))
+        Request::post(&site.gateway.url("/api/orders")).header("Date", &date).header("Digest", &digest).header(
+            "Authorization",
+            &format!(r#"hmac username="{username}", algorithm="hmac-sha256", headers="date digest request-line", signature="{signature}""#),
+        )
     };
     let (body, other) = (r#"{"order":1}"#, r#"{"order":2}"#);
     site.allowed(&sign(body).body(body));

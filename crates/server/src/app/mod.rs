@@ -32,6 +32,7 @@ pub mod members;
 pub mod once;
 pub mod operator_keys;
 pub mod sign_in;
+pub(crate) mod tokens;
 
 /// Everything a request can need. Cheap to clone.
 #[derive(Clone, Debug)]

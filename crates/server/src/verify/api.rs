@@ -94,7 +94,11 @@ pub(crate) struct Principal {
     responses((status = 200, description = "The verdict, allowed or refused", body = Answer), (status = 503, description = "Cannot say"))
 )]
 pub(crate) async fn verify(State(app): State<App>, Extension(context): Extension<Context>, question: Json<Question>) -> Result<Response, Problem> {
-    let question = question.value;
+    judged(&app, question.value, context.request_id).await.map(|answer| (StatusCode::OK, axum::Json(answer)).into_response())
+}
+
+/// The answer to one question.
+pub(super) async fn judged(app: &App, question: Question, request_id: String) -> Result<Answer, Problem> {
     let body = question.body.as_ref().map(|body| data_encoding::BASE64.decode(body.as_bytes()));
     let body = body.transpose().map_err(|_| Invalid::new("body", "not_base64", "The body must be base64, padded (RFC 4648, section 4)."))?;
     let mut headers = BTreeMap::<String, Vec<String>>::new();
@@ -107,10 +111,9 @@ pub(crate) async fn verify(State(app): State<App>, Extension(context): Extension
         }
     }
     let request = schemes::Request { method: &question.method, target: &question.path, fields: &Headers(headers), client_ip: question.client_ip };
-    let request_id = context.request_id;
     let require = question.require.join(" ");
     let body = body.as_deref().map_or(Body::NotSeen, Body::Given);
-    let answer = match judge(&app, &Judged { request, body, require: &require, request_id: &request_id }).await {
+    Ok(match judge(app, &Judged { request, body, require: &require, request_id: &request_id }).await {
         Verdict::Allowed(allowed) => {
             let credential = &allowed.entry.credential;
             let principal = Principal {
@@ -131,6 +134,5 @@ pub(crate) async fn verify(State(app): State<App>, Extension(context): Extension
             Answer { verdict: "refused", status: refusal.status(), reason: Some(refusal.code()), missing, principal: None, request_id }
         }
         Verdict::CannotSay => return Err(Problem::unavailable("verification")),
-    };
-    Ok((StatusCode::OK, axum::Json(answer)).into_response())
+    })
 }

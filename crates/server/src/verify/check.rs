@@ -14,9 +14,7 @@ use crate::{app::App, request};
 
 mod messages;
 
-use messages::{
-    CheckRequest, CheckResponse, DeniedHttpResponse, HeaderValueOption, HttpRequest, HttpResponse, HttpStatus, OkHttpResponse, Status,
-};
+use messages::{CheckRequest, CheckResponse, DeniedHttpResponse, HeaderValueOption, HttpRequest, HttpResponse, HttpStatus, OkHttpResponse, Status};
 
 /// Where it is called.
 pub(crate) const PATH: &str = "/envoy.service.auth.v3.Authorization/Check";

@@ -21,10 +21,7 @@ use crate::{app::App, request};
 pub(crate) const PREFIX: &str = "/verify/envoy";
 
 /// The handler, for the router's sake; the gateway listener calls [`answer_envoy`] directly.
-pub(crate) async fn envoy(
-    axum::extract::State(app): axum::extract::State<App>,
-    request: axum::extract::Request,
-) -> Response<axum::body::Body> {
+pub(crate) async fn envoy(axum::extract::State(app): axum::extract::State<App>, request: axum::extract::Request) -> Response<axum::body::Body> {
     answer_envoy(&app, request).await.map(axum::body::Body::new)
 }
 

@@ -26,10 +26,7 @@ impl Fields for Forwarded<'_> {
 }
 
 /// The handler, for the router's sake; the gateway listener calls [`answer_forward`] directly.
-pub(crate) async fn forward(
-    axum::extract::State(app): axum::extract::State<App>,
-    request: axum::extract::Request,
-) -> Response<axum::body::Body> {
+pub(crate) async fn forward(axum::extract::State(app): axum::extract::State<App>, request: axum::extract::Request) -> Response<axum::body::Body> {
     answer_forward(&app, request).await.map(axum::body::Body::new)
 }
 

@@ -8,13 +8,13 @@ use std::sync::{
 };
 
 use arc_swap::ArcSwapOption;
-use claviger_domain::{account::Account, catalogue::Catalogue, id::AccountId};
+use claviger_domain::{account::Account, catalogue::Catalogue, id::AccountId, time::Timestamp};
 use claviger_store::{
     Store, StoreError,
     revision::{Changed, Position},
 };
 
-use super::Entry;
+use super::{Entry, revoked::Revoked};
 use crate::keyring::KeyRing;
 
 /// Lock stripes between fills and evictions; readers take none of them.
@@ -34,6 +34,7 @@ pub struct Index {
     credentials: papaya::HashMap<Box<str>, Arc<Entry>>,
     accounts: papaya::HashMap<AccountId, Arc<Account>>,
     catalogue: ArcSwapOption<Catalogue>,
+    revoked: Revoked,
     keys: Arc<KeyRing>,
     stripes: [Mutex<()>; STRIPES],
     flights: Mutex<std::collections::HashMap<Box<str>, Arc<tokio::sync::Mutex<()>>>>,
@@ -67,12 +68,14 @@ impl Index {
             credentials: papaya::HashMap::new(),
             accounts: papaya::HashMap::new(),
             catalogue: ArcSwapOption::empty(),
+            revoked: Revoked::default(),
             keys,
             stripes: std::array::from_fn(|_| Mutex::new(())),
             flights: Mutex::default(),
             reads: AtomicU64::new(0),
         };
         index.load_catalogue().await?;
+        index.load_revoked_tokens().await?;
         Ok(index)
     }
 
@@ -86,6 +89,28 @@ impl Index {
         let catalogue = text.map(|text| Catalogue::from_json(&text)).transpose();
         let catalogue = catalogue.map_err(|error| StoreError::Unusable(format!("the catalogue cannot be read: {error}")))?;
         self.catalogue.store(catalogue.map(Arc::new));
+        Ok(())
+    }
+
+    /// Whether a token was revoked by itself. To be asked after its credential was found: that assures that the index is current.
+    pub(crate) fn is_token_revoked(&self, jti: &str) -> bool {
+        self.revoked.contains(jti)
+    }
+
+    /// How many tokens are known to be revoked by themselves.
+    pub fn revoked_tokens(&self) -> usize {
+        self.revoked.len()
+    }
+
+    /// Forgets the revoked tokens that have expired.
+    pub(crate) fn forget_expired_tokens(&self, now: Timestamp) {
+        self.revoked.forget_expired(now);
+    }
+
+    /// None is ever taken away here: a restored backup does not give a revoked token back.
+    async fn load_revoked_tokens(&self) -> Result<(), StoreError> {
+        let all = self.store.reader().await?.list_revoked_tokens().await?;
+        all.into_iter().for_each(|token| self.revoked.add(token));
         Ok(())
     }
 
@@ -138,6 +163,7 @@ impl Index {
                 self.credentials.pin().clear();
                 self.accounts.pin().clear();
             }
+            self.load_revoked_tokens().await?;
             return self.load_catalogue().await;
         }
         if changes.contains(&Changed::Catalogue) {
@@ -146,6 +172,7 @@ impl Index {
         for change in changes {
             match change {
                 Changed::Catalogue => {}
+                Changed::Token(token) => self.revoked.add(token),
                 Changed::Credential(public_id) => {
                     let _no_fill = self.stripe(public_id.as_bytes());
                     self.credentials.pin().remove(public_id.as_str());

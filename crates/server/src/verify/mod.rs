@@ -20,6 +20,7 @@ use claviger_domain::{
 };
 
 pub(crate) mod api;
+pub(crate) mod batch;
 mod check;
 mod entry;
 mod envoy;
@@ -29,15 +30,16 @@ mod index;
 mod nginx;
 mod passwords;
 mod refusals;
-mod reply;
 mod replays;
+mod reply;
+mod revoked;
 mod uses;
 
 pub(crate) use check::{PATH as CHECK, answer_check, check as check_endpoint};
 pub use entry::Entry;
+pub(crate) use entry::seal_context;
 pub(crate) use envoy::{answer_envoy, envoy as envoy_endpoint, is_asked_at as is_envoy};
 pub(crate) use forward::{answer_forward, forward as forward_endpoint};
-pub(crate) use entry::seal_context;
 pub use index::{CannotSay, Index};
 pub(crate) use nginx::{HeaderFields, answer_nginx, nginx as nginx_endpoint};
 pub(crate) use passwords::{Passwords, hash as hash_password};
@@ -142,6 +144,9 @@ async fn decide<F: Fields>(app: &App, question: &Question<'_, F>) -> Result<Allo
         Presented::Token(token) => {
             let claims = app.tokens.check(token, app.clock.now()).ok_or(Refusal::Unauthenticated)?;
             let entry = app.index.credential(&claims.sub).await?.ok_or(Refusal::Unauthenticated)?;
+            if app.index.is_token_revoked(&claims.jti) {
+                return Err(Refusal::Unauthenticated.into());
+            }
             Proven { entry, granted: Some(claims.scope.clone()), content_digest: None }
         }
         Presented::Key(text) => key(app, text).await?.into(),
@@ -313,7 +318,7 @@ fn may_call<F: Fields>(app: &App, kind: &Kind, access: &Access, scopes: &str, qu
 }
 
 /// What a token was given, less what its credential has lost since.
-fn narrowed(granted: &str, access: &Access) -> String {
+pub(crate) fn narrowed(granted: &str, access: &Access) -> String {
     match access {
         Access::Full => granted.to_owned(),
         limited => {

@@ -60,11 +60,7 @@ pub(crate) async fn reply<F: Fields>(app: &App, question: &Question<'_, F>) -> R
         Verdict::Allowed(allowed) => Reply::Yes(identity(&allowed, question.request_id)),
         Verdict::Refused(refusal, missing) => {
             let challenge = challenge(refusal, missing.as_deref());
-            Reply::No(Denial {
-                challenge,
-                retry_after: retry_after(refusal),
-                ..Denial::of(&Problem::refused(refusal, missing), question.request_id)
-            })
+            Reply::No(Denial { challenge, retry_after: retry_after(refusal), ..Denial::of(&Problem::refused(refusal, missing), question.request_id) })
         }
         Verdict::CannotSay => Reply::No(Denial { retry_after: Some(1), ..Denial::of(&Problem::unavailable(""), question.request_id) }),
     }
