@@ -84,7 +84,7 @@ impl Fields for HeaderFields<'_> {
 fn decide_many(runtime: &Runtime, app: &App, headers: &HeaderMap, count: usize) -> anyhow::Result<()> {
     let fields = HeaderFields(headers);
     let request = Request { method: "GET", target: "/api/orders?limit=20", fields: &fields, client_ip: None };
-    let question = Question { request, body: Body::NotSeen, require: "", request_id: "bench" };
+    let question = Question { request, body: Body::NotSeen, require: "", secure: true, request_id: "bench" };
     runtime.block_on(async {
         for _ in 0..count {
             let verdict = verify(app, black_box(&question)).await;

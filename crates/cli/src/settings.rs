@@ -2,7 +2,7 @@
 use std::{net::SocketAddr, path::PathBuf};
 
 use anyhow::Context;
-use claviger_server::config::{Partial, Preflight, Settings};
+use claviger_server::config::{Partial, Preflight, RateLimit, Settings};
 
 use crate::print;
 
@@ -33,6 +33,9 @@ pub(crate) struct Flags {
     /// What becomes of a browser's preflight: check or pass [default: check]
     #[arg(long, env = "CLAVIGER_PREFLIGHT", value_name = "WORD")]
     preflight: Option<Preflight>,
+    /// How many requests each credential may send, such as "100/s burst 200" [default: any number]
+    #[arg(long, env = "CLAVIGER_RATE_LIMIT", value_name = "RATE")]
+    rate_limit: Option<RateLimit>,
     /// A TOML file of settings
     #[arg(long, env = "CLAVIGER_CONFIG", value_name = "FILE")]
     config: Option<PathBuf>,
@@ -58,6 +61,7 @@ impl Flags {
             prefix: self.prefix.clone(),
             kinds: self.kinds.clone(),
             preflight: self.preflight,
+            rate_limit: self.rate_limit,
         };
         let mut settings = Settings::resolve(&[&flags, &file]);
         if let Some(url) = &mut settings.public_url {

@@ -3,6 +3,11 @@ use std::{fmt, net::SocketAddr, path::PathBuf};
 
 use serde::Deserialize;
 
+mod rate_limit;
+
+pub use rate_limit::RateLimit;
+pub(crate) use rate_limit::whole_seconds;
+
 /// Defines every setting once: its type, default, whether it is secret, and its sentence.
 macro_rules! settings {
     ($($(#[$doc:meta])* $name:ident: $type:ty = $default:expr, $secret:literal;)*) => {
@@ -48,6 +53,8 @@ settings! {
     kinds: PathBuf = None, false;
     /// What becomes of a browser's preflight, an OPTIONS without a credential: `check` refuses it, `pass` leaves it to the API.
     preflight: Preflight = Some(Preflight::Check), false;
+    /// How many requests each credential may send, such as `100/s burst 200`; without it, any number.
+    rate_limit: RateLimit = None, false;
 }
 
 impl fmt::Debug for Settings {
@@ -102,6 +109,12 @@ impl Shown for Preflight {
             Self::Check => "check".to_owned(),
             Self::Pass => "pass".to_owned(),
         }
+    }
+}
+
+impl Shown for RateLimit {
+    fn to_shown(&self) -> String {
+        self.to_string()
     }
 }
 

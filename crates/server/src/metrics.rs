@@ -52,6 +52,7 @@ impl Metrics {
         match verdict {
             Verdict::Allowed(_) => self.allowed.inc(),
             Verdict::CannotSay => self.cannot_say.inc(),
+            Verdict::Limited(_) => self.refused[Refusal::RateLimited as usize].inc(),
             Verdict::Refused(refusal, _) => self.refused[*refusal as usize].inc(),
         };
     }

@@ -77,6 +77,16 @@ macro_rules! for_each_gateway {
             }
 
             #[test]
+            fn tells_who_has_used_up_its_quota_to_wait() {
+                rate_limit($gate);
+            }
+
+            #[test]
+            fn carries_what_the_standard_dialects_sign() {
+                dialects($gate);
+            }
+
+            #[test]
             fn holds_the_body_against_its_signed_digest_or_has_the_api_do_it() {
                 body_digest($gate);
             }
@@ -297,6 +307,57 @@ fn preflight(gate: Gate) {
     site.refused(&site.get().header("Origin", "https://shop.example").header("Access-Control-Request-Method", "PUT"), 401);
 }
 
+fn rate_limit(gate: Gate) {
+    let site = Site::of(gate, &["--rate-limit", "1/h burst 2"]);
+    let (one, other) = (site.credential(&json!({})), site.credential(&json!({})));
+    let request = site.get().bearer(text(&one, "secret"));
+    site.allowed(&request);
+    // who proves nothing uses nothing up
+    site.refused(&site.get().bearer(&format!("{}x", text(&one, "public_id"))), 401);
+    site.allowed(&request);
+    let answer = site.refused(&request, 429);
+    assert_eq!(answer.json()["code"], "rate_limited");
+    let seconds: u32 = answer.header("retry-after").and_then(|value| value.parse().ok()).unwrap_or_else(|| panic!("{:?}", answer.fields));
+    assert!((3500..=3600).contains(&seconds), "{seconds}");
+    assert_eq!(answer.headers("ratelimit-policy"), [r#""credential";q=2;w=7200"#]);
+    assert_eq!(answer.headers("ratelimit").len(), 1);
+    site.allowed(&site.get().bearer(text(&other, "secret")));
+}
+
+fn mac(secret: &str, signed: &str) -> String {
+    let mut mac = Hmac::<Sha256>::new_from_slice(secret.as_bytes()).expect("any length");
+    mac.update(signed.as_bytes());
+    BASE64.encode(&mac.finalize().into_bytes())
+}
+
+fn dialects(gate: Gate) {
+    let site = Site::of(gate, &[]);
+    let made = site.credential(&json!({ "kind": "hmac" }));
+    let (id, secret) = (text(&made, "public_id"), text(&made, "secret"));
+    let (authority, now) = (site.gateway.address(), jiff::Timestamp::now().as_second());
+    // RFC 9421
+    let parameters = format!(r#"("@method" "@authority" "@path" "@query");created={now};nonce="one";keyid="{id}";alg="hmac-sha256""#);
+    let base =
+        format!("\"@method\": GET\n\"@authority\": {authority}\n\"@path\": /api/orders\n\"@query\": ?page=1\n\"@signature-params\": {parameters}");
+    let sign = |request: Request| {
+        request.header("Signature-Input", &format!("sig1={parameters}")).header("Signature", &format!("sig1=:{}:", mac(secret, &base)))
+    };
+    site.refused(&sign(Request::get(&site.gateway.url("/api/orders?page=2"))), 401);
+    site.refused(&sign(site.get()).header("X-API-Key", "another"), 400);
+    site.allowed(&sign(site.get()));
+    assert_eq!(site.api.last().headers(IDENTITY[2]), [text(&made, "id")]);
+    let again = site.refused(&sign(site.get()), 401);
+    assert_eq!(again.json()["code"], "request_replayed");
+    // draft-cavage-12
+    let base = format!("(request-target): get /api/orders?page=1\nhost: {authority}\n(created): {now}");
+    let value = format!(
+        r#"Signature keyId="{id}",algorithm="hs2019",created={now},headers="(request-target) host (created)",signature="{}""#,
+        mac(secret, &base)
+    );
+    site.allowed(&site.get().header("Authorization", &value));
+    site.refused(&Request::get(&site.gateway.url("/api/orders?page=2")).header("Authorization", &value), 401);
+}
+
 fn body_digest(gate: Gate) {
     let site = Site::of(gate, &[]);
     let made = site.credential(&json!({ "kind": "hmac" }));
@@ -304,9 +365,7 @@ fn body_digest(gate: Gate) {
         let date = jiff::fmt::rfc2822::DateTimePrinter::new().timestamp_to_rfc9110_string(&jiff::Timestamp::now()).expect("a date");
         let digest = format!("SHA-256={}", BASE64.encode(&Sha256::digest(body)));
         let signed = format!("date: {date}\ndigest: {digest}\nPOST /api/orders HTTP/1.1");
-        let mut mac = Hmac::<Sha256>::new_from_slice(text(&made, "secret").as_bytes()).expect("any length");
-        mac.update(signed.as_bytes());
-        let signature = BASE64.encode(&mac.finalize().into_bytes());
+        let signature = mac(text(&made, "secret"), &signed);
         let username = text(&made, "public_id");
         Request::post(&site.gateway.url("/api/orders")).header("Date", &date).header("Digest", &digest).header(
             "Authorization",

@@ -22,7 +22,7 @@ use crate::{
     problem::Problem,
     request::Context,
     tokens::Tokens,
-    verify::{Index, Passwords, Refusals, Replays, Uses},
+    verify::{Index, Passwords, Rates, Refusals, Replays, Uses},
 };
 
 pub mod accounts;
@@ -61,6 +61,7 @@ pub struct Inner {
     pub index: Index,
     pub(crate) metrics: Metrics,
     pub(crate) passwords: Passwords,
+    pub(crate) rates: Rates,
     pub(crate) refusals: Refusals,
     pub(crate) replays: Replays,
     pub(crate) uses: Uses,
@@ -119,6 +120,7 @@ impl App {
         let metrics = Metrics::new();
         let fast = fast(&*chance);
         Ok(Self(Arc::new(Inner {
+            rates: Rates::new(settings.rate_limit),
             settings,
             store,
             kinds,

@@ -9,6 +9,7 @@ use axum::{
 };
 use claviger_domain::{
     invalid::Invalid,
+    judge::Refusal,
     schemes::{self, Fields, signing::Body},
 };
 use serde::{Deserialize, Serialize};
@@ -32,9 +33,20 @@ pub(crate) struct Question {
     /// Where the request came from.
     #[schema(value_type = Option<String>, format = "ip")]
     client_ip: Option<IpAddr>,
+    /// `https`, when absent, or `http`: how the client sent it, for signatures that say so.
+    #[serde(default)]
+    scheme: Scheme,
     /// Scopes that this route needs, whatever the catalogue says.
     #[serde(default)]
     require: Vec<String>,
+}
+
+#[derive(Clone, Copy, Default, PartialEq, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+enum Scheme {
+    #[default]
+    Https,
+    Http,
 }
 
 #[derive(Deserialize, ToSchema)]
@@ -113,7 +125,7 @@ pub(super) async fn judged(app: &App, question: Question, request_id: String) ->
     let request = schemes::Request { method: &question.method, target: &question.path, fields: &Headers(headers), client_ip: question.client_ip };
     let require = question.require.join(" ");
     let body = body.as_deref().map_or(Body::NotSeen, Body::Given);
-    Ok(match judge(app, &Judged { request, body, require: &require, request_id: &request_id }).await {
+    Ok(match judge(app, &Judged { request, body, require: &require, secure: question.scheme == Scheme::Https, request_id: &request_id }).await {
         Verdict::Allowed(allowed) => {
             let credential = &allowed.entry.credential;
             let principal = Principal {
@@ -132,6 +144,10 @@ pub(super) async fn judged(app: &App, question: Question, request_id: String) ->
         Verdict::Refused(refusal, missing) => {
             let missing = missing.map(|missing| missing.split_ascii_whitespace().map(str::to_owned).collect());
             Answer { verdict: "refused", status: refusal.status(), reason: Some(refusal.code()), missing, principal: None, request_id }
+        }
+        Verdict::Limited(_) => {
+            let refusal = Refusal::RateLimited;
+            Answer { verdict: "refused", status: refusal.status(), reason: Some(refusal.code()), missing: None, principal: None, request_id }
         }
         Verdict::CannotSay => return Err(Problem::unavailable("verification")),
     })

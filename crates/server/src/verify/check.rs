@@ -6,7 +6,7 @@ use tonic::{body::Body as GrpcBody, server::Grpc};
 use tonic_prost::ProstCodec;
 
 use super::{
-    Question, envoy,
+    Question, Rate, envoy,
     handed::HandedBody,
     reply::{self, CREDENTIALS, Denial, IDENTITY, Reply},
 };
@@ -74,6 +74,7 @@ async fn judged(app: &App, check: CheckRequest) -> CheckResponse {
         request: schemes::Request { method: &http.method, target: &http.path, fields, client_ip },
         body: envoy::body(fields, handed),
         require: attributes.context_extensions.get("require").map_or("", String::as_str),
+        secure: http.scheme == "https",
         request_id: &request_id,
     };
     written(reply::reply(app, &question).await)
@@ -81,10 +82,10 @@ async fn judged(app: &App, check: CheckRequest) -> CheckResponse {
 
 fn written(reply: Reply) -> CheckResponse {
     let (code, http_response) = match reply {
-        Reply::Yes(identity) => {
+        Reply::Yes(identity, rate) => {
             let headers = IDENTITY.into_iter().zip(identity).map(|(name, value)| HeaderValueOption::set(name, value)).collect();
             let headers_to_remove = CREDENTIALS.map(str::to_owned).to_vec();
-            (0, HttpResponse::Ok(OkHttpResponse { headers, headers_to_remove }))
+            (0, HttpResponse::Ok(OkHttpResponse { headers, headers_to_remove, response_headers_to_add: rate_headers(rate) }))
         }
         Reply::No(denial) => (grpc_code(denial.status), HttpResponse::Denied(denied(denial))),
     };
@@ -98,8 +99,13 @@ fn denied(denial: Denial) -> DeniedHttpResponse {
         ("retry-after", denial.retry_after.map(|seconds| seconds.to_string())),
         (IDENTITY[5], Some(denial.request_id)),
     ];
-    let headers = fixed.into_iter().chain(own).filter_map(|(name, value)| Some(HeaderValueOption::set(name, value?))).collect();
+    let headers = fixed.into_iter().chain(own).filter_map(|(name, value)| Some(HeaderValueOption::set(name, value?)));
+    let headers = headers.chain(rate_headers(denial.rate)).collect();
     DeniedHttpResponse { status: Some(HttpStatus { code: i32::from(denial.status) }), headers, body: denial.problem }
+}
+
+fn rate_headers(rate: Option<Rate>) -> Vec<HeaderValueOption> {
+    rate.iter().flat_map(Rate::headers).map(|(name, value)| HeaderValueOption::set(name, value)).collect()
 }
 
 /// google.rpc.Code

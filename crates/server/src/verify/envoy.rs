@@ -56,8 +56,9 @@ pub(crate) async fn answer_envoy<B: HandedBody>(app: &App, request: Request<B>) 
     };
     let body = self::body(&HeaderFields(headers), &body);
     let require = text("x-claviger-require").unwrap_or_default();
-    let reply = reply::reply(app, &Question { request, body, require, request_id: &request_id }).await;
-    let allowed = matches!(reply, Reply::Yes(_));
+    let reply =
+        reply::reply(app, &Question { request, body, require, secure: text("x-forwarded-proto") == Some("https"), request_id: &request_id }).await;
+    let allowed = matches!(reply, Reply::Yes(..));
     let mut response = reply.into_http();
     if allowed && let Ok(value) = HeaderValue::try_from(CREDENTIALS.join(",")) {
         response.headers_mut().insert(HeaderName::from_static("x-envoy-auth-headers-to-remove"), value);

@@ -9,12 +9,7 @@ use claviger_domain::{
     id::AccountId,
     judge::{self, Refusal},
     kind::Kind,
-    schemes::{
-        self, Fields, Presented, Request,
-        basic::Pair,
-        hmac,
-        signing::{self, Body},
-    },
+    schemes::{self, Fields, Presented, Request, basic::Pair, signing::Body},
     secret::Plain,
     token::Purpose,
 };
@@ -29,10 +24,12 @@ mod handed;
 mod index;
 mod nginx;
 mod passwords;
+mod rate;
 mod refusals;
 mod replays;
 mod reply;
 mod revoked;
+mod signed;
 mod uses;
 
 pub(crate) use check::{PATH as CHECK, answer_check, check as check_endpoint};
@@ -43,9 +40,12 @@ pub(crate) use forward::{answer_forward, forward as forward_endpoint};
 pub use index::{CannotSay, Index};
 pub(crate) use nginx::{HeaderFields, answer_nginx, nginx as nginx_endpoint};
 pub(crate) use passwords::{Passwords, hash as hash_password};
+pub use rate::Rate;
+pub(crate) use rate::Rates;
 pub(crate) use refusals::Refusals;
 pub use refusals::Refused as RefusedSignature;
 pub(crate) use replays::Replays;
+use signed::Signed;
 pub(crate) use uses::Uses;
 
 use crate::app::App;
@@ -57,6 +57,8 @@ pub enum Verdict {
     Allowed(Allowed),
     /// No; and what is missing, when the credential is proven and lacks something.
     Refused(Refusal, Option<String>),
+    /// Not now: the credential has used up its quota.
+    Limited(Rate),
     /// Neither.
     CannotSay,
 }
@@ -72,6 +74,8 @@ pub struct Allowed {
     pub scopes: String,
     /// The verified digest of the body, for an upstream that must compare.
     pub content_digest: Option<String>,
+    /// What is left of the credential's quota, if it has one.
+    pub rate: Option<Rate>,
 }
 
 /// A request to judge, with what only some gateways know.
@@ -83,6 +87,8 @@ pub struct Question<'a, F> {
     pub body: Body<'a>,
     /// Scopes that the gateway demands for this route, joined by blanks; empty: none.
     pub require: &'a str,
+    /// Whether the client sent it over TLS, as far as the gateway says.
+    pub secure: bool,
     /// This verification's id.
     pub request_id: &'a str,
 }
@@ -91,6 +97,7 @@ pub struct Question<'a, F> {
 pub(crate) enum No {
     Refused(Refusal),
     Lacking(String),
+    Limited(Rate),
     CannotSay,
 }
 
@@ -126,6 +133,7 @@ pub async fn verify<F: Fields>(app: &App, question: &Question<'_, F>) -> Verdict
         Ok(allowed) => Verdict::Allowed(allowed),
         Err(No::Refused(refusal)) => Verdict::Refused(refusal, None),
         Err(No::Lacking(missing)) => Verdict::Refused(Refusal::InsufficientScope, Some(missing)),
+        Err(No::Limited(rate)) => Verdict::Limited(rate),
         Err(No::CannotSay) => Verdict::CannotSay,
     };
     app.metrics.count(&verdict);
@@ -134,14 +142,17 @@ pub async fn verify<F: Fields>(app: &App, question: &Question<'_, F>) -> Verdict
 
 async fn decide<F: Fields>(app: &App, question: &Question<'_, F>) -> Result<Allowed, No> {
     let request = &question.request;
-    let Proven { entry, granted, content_digest } = match schemes::present(request.fields) {
-        Presented::Nothing => match legacy_body(question) {
+    let in_fields = signed::in_fields(app, request.fields)?;
+    let Proven { entry, granted, content_digest } = match (schemes::present(request.fields), &in_fields) {
+        (Presented::Nothing, Some(signature)) => signed::prove(app, signature, question).await?,
+        (_, Some(_)) => return Err(Refusal::SeveralCredentials.into()),
+        (Presented::Nothing, None) => match legacy_body(question) {
             Some(login) => password(app, &login.username, &login.password, request.client_ip).await?.into(),
             None => return Err(Refusal::NoCredential.into()),
         },
-        Presented::Several => return Err(Refusal::SeveralCredentials.into()),
-        Presented::Junk => return Err(Refusal::Unauthenticated.into()),
-        Presented::Token(token) => {
+        (Presented::Several, _) => return Err(Refusal::SeveralCredentials.into()),
+        (Presented::Junk, _) => return Err(Refusal::Unauthenticated.into()),
+        (Presented::Token(token), _) => {
             let claims = app.tokens.check(token, app.clock.now()).ok_or(Refusal::Unauthenticated)?;
             let entry = app.index.credential(&claims.sub).await?.ok_or(Refusal::Unauthenticated)?;
             if app.index.is_token_revoked(&claims.jti) {
@@ -149,9 +160,10 @@ async fn decide<F: Fields>(app: &App, question: &Question<'_, F>) -> Result<Allo
             }
             Proven { entry, granted: Some(claims.scope.clone()), content_digest: None }
         }
-        Presented::Key(text) => key(app, text).await?.into(),
-        Presented::Pair(pair) => pair_of(app, &pair, request.client_ip).await?.into(),
-        Presented::Signed(parameters) => signed(app, &parameters, question).await?,
+        (Presented::Key(text), _) => key(app, text).await?.into(),
+        (Presented::Pair(pair), _) => pair_of(app, &pair, request.client_ip).await?.into(),
+        (Presented::Signed(parameters), _) => signed::prove(app, &Signed::Hmac(parameters), question).await?,
+        (Presented::DraftSigned(parameters), _) => signed::prove(app, &Signed::Cavage(parameters), question).await?,
     };
     let (own, kind) = living(app, &entry.credential, request.client_ip).await?.ok_or(Refusal::Unauthenticated)?;
     let acting_account = judge::acting_account(own.id, kind, request.fields)?;
@@ -165,7 +177,8 @@ async fn decide<F: Fields>(app: &App, question: &Question<'_, F>) -> Result<Allo
     if entry.should_note(now) {
         app.uses.note(entry.credential.id, request, now);
     }
-    Ok(Allowed { entry, acting_account, scopes, content_digest })
+    let rate = app.rates.take(entry.credential.id, now).transpose().map_err(No::Limited)?;
+    Ok(Allowed { entry, acting_account, scopes, content_digest, rate })
 }
 
 /// A login in the body of the older transports, where the gateway hands us the body.
@@ -227,44 +240,6 @@ pub(crate) async fn password(app: &App, username: &str, password: &Plain, client
             Err(Refusal::Unauthenticated.into())
         }
     }
-}
-
-/// A signature over the request. Why one is refused is kept for the people of its account; the client learns only that it is.
-async fn signed<F: Fields>(app: &App, parameters: &hmac::Parameters<'_>, question: &Question<'_, F>) -> Result<Proven, No> {
-    let (now, policy) = (app.clock.now(), signing::Policy::default());
-    let known = app.format.is_public_id(Purpose::Hmac, parameters.username);
-    let entry = if known { app.index.credential(parameters.username).await? } else { None };
-    let entry = entry.filter(|entry| entry.credential.kind == credential::Kind::Hmac);
-    let nobody = [signing::Key::prepare(b"a secret that nobody has", parameters.algorithm)];
-    let keys: Vec<&signing::Key> = entry.iter().flat_map(|entry| entry.signing_keys(parameters.algorithm, now)).collect();
-    let keys = if keys.is_empty() { nobody.iter().collect() } else { keys };
-    let mut failure = None;
-    for key in keys {
-        match hmac::check(parameters, &question.request, question.body, key, now, &policy) {
-            Ok(verified) => {
-                let entry = entry.ok_or(Refusal::Unauthenticated)?;
-                if entry.credential.refuse_replays {
-                    match app.replays.note(verified.replay_key, verified.signed_at, now, policy.skew) {
-                        replays::Answer::New => {}
-                        replays::Answer::Seen => return Err(Refusal::Replayed.into()),
-                        replays::Answer::CannotSay => return Err(No::CannotSay),
-                    }
-                }
-                return Ok(Proven { entry, granted: None, content_digest: verified.content_digest.map(|digest| digest.to_string()) });
-            }
-            Err(why) => failure = Some(why),
-        }
-    }
-    if let (Some(entry), Some(failure)) = (entry, failure) {
-        app.refusals.keep(RefusedSignature {
-            request_id: question.request_id.to_owned(),
-            at: now,
-            account_id: entry.credential.account_id,
-            public_id: entry.credential.public_id.clone(),
-            explanation: hmac::explain(parameters, &question.request, failure, now),
-        });
-    }
-    Err(Refusal::Unauthenticated.into())
 }
 
 /// Whether what a credential may do now (`access`, and of that what its token was given, `scopes`) suffices for the request.

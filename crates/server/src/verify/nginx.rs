@@ -17,7 +17,7 @@ use hyper::{
 };
 
 use super::{
-    Allowed, Question, Verdict,
+    Allowed, Question, Rate, Verdict,
     reply::{self, Reply},
     verify,
 };
@@ -32,6 +32,15 @@ impl Fields for HeaderFields<'_> {
     }
 }
 
+/// The client's own fields. `Host` is what nginx says it was: on the check itself it is the upstream's name.
+struct Original<'a>(&'a HeaderMap);
+
+impl Fields for Original<'_> {
+    fn values<'a>(&'a self, name: &str) -> impl Iterator<Item = &'a [u8]> {
+        self.0.get_all(if name == "host" { "x-original-host" } else { name }).iter().map(HeaderValue::as_bytes)
+    }
+}
+
 /// The handler, for the router's sake; the gateway listener calls [`answer_nginx`] directly.
 pub(crate) async fn nginx(State(app): State<App>, headers: HeaderMap) -> Response<axum::body::Body> {
     answer_nginx(&app, &headers).await.map(axum::body::Body::new)
@@ -42,17 +51,23 @@ pub(crate) async fn answer_nginx(app: &App, headers: &HeaderMap) -> Response<Ful
     let request = schemes::Request {
         method: text("x-original-method").unwrap_or("GET"),
         target: text("x-original-uri").unwrap_or("/"),
-        fields: &HeaderFields(headers),
+        fields: &Original(headers),
         client_ip: text("x-real-ip").and_then(|ip| ip.parse::<IpAddr>().ok()),
     };
     let request_id = request::request_id(app, headers);
     if reply::passes_as_preflight(app, &request) {
-        return Reply::Yes(reply::nobody(&request_id)).into_http();
+        return Reply::Yes(reply::nobody(&request_id), None).into_http();
     }
     let require = text("x-claviger-require").unwrap_or_default();
-    match verify(app, &Question { request, body: Body::NotSeen, require, request_id: &request_id }).await {
-        Verdict::Allowed(allowed) => yes(&allowed, &request_id),
+    match verify(
+        app,
+        &Question { request, body: Body::NotSeen, require, secure: text("x-forwarded-proto") == Some("https"), request_id: &request_id },
+    )
+    .await
+    {
+        Verdict::Allowed(allowed) => with_rate(yes(&allowed, &request_id), allowed.rate),
         Verdict::Refused(refusal, missing) => no(refusal, missing, &request_id),
+        Verdict::Limited(rate) => with_rate(no(Refusal::RateLimited, None, &request_id), Some(rate)),
         Verdict::CannotSay => cannot_say(&request_id),
     }
 }
@@ -107,6 +122,20 @@ fn no(refusal: Refusal, missing: Option<String>, request_id: &str) -> Response<F
     headers.insert(STATUS, HeaderValue::from(refusal.status()));
     headers.insert(PROBLEM, value(&request::problem_json(&Problem::refused(refusal, missing), request_id).to_string()));
     headers.insert(NAMES[5].clone(), value(request_id));
+    response
+}
+
+/// What is left of the quota, and when to come again after a no.
+fn with_rate(mut response: Response<Full<Bytes>>, rate: Option<Rate>) -> Response<Full<Bytes>> {
+    let Some(rate) = rate else { return response };
+    let refused = response.status() != StatusCode::OK;
+    let headers = response.headers_mut();
+    for (name, text) in rate.headers() {
+        headers.insert(HeaderName::from_static(name), value(&text));
+    }
+    if refused {
+        headers.insert(RETRY_AFTER, HeaderValue::from(rate.retry_after()));
+    }
     response
 }
 

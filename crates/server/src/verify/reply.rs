@@ -6,11 +6,11 @@ use claviger_domain::{
 };
 use http_body_util::Full;
 use hyper::{
-    Response, StatusCode,
+    HeaderMap, Response, StatusCode,
     header::{CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE},
 };
 
-use super::{Allowed, Question, Verdict, verify};
+use super::{Allowed, Question, Rate, Verdict, verify};
 use crate::{
     app::App,
     config::Preflight,
@@ -34,8 +34,8 @@ pub(crate) const CREDENTIALS: [&str; 4] = ["authorization", "proxy-authorization
 
 /// The answer to a check.
 pub(crate) enum Reply {
-    /// Let it through, with these values of [`IDENTITY`]. None is ever empty: what we do not set, a client could.
-    Yes([String; 7]),
+    /// Let it through, with these values of [`IDENTITY`]. None is ever empty: what we do not set, a client could. And what is left of its quota.
+    Yes([String; 7], Option<Rate>),
     /// Do not, and tell the client this.
     No(Denial),
 }
@@ -46,6 +46,7 @@ pub(crate) struct Denial {
     pub(crate) challenge: Option<String>,
     /// In seconds.
     pub(crate) retry_after: Option<u32>,
+    pub(crate) rate: Option<Rate>,
     /// An `application/problem+json` document.
     pub(crate) problem: String,
     pub(crate) request_id: String,
@@ -54,14 +55,19 @@ pub(crate) struct Denial {
 /// Judges a request and writes the answer down.
 pub(crate) async fn reply<F: Fields>(app: &App, question: &Question<'_, F>) -> Reply {
     if passes_as_preflight(app, &question.request) {
-        return Reply::Yes(nobody(question.request_id));
+        return Reply::Yes(nobody(question.request_id), None);
     }
     match verify(app, question).await {
-        Verdict::Allowed(allowed) => Reply::Yes(identity(&allowed, question.request_id)),
+        Verdict::Allowed(allowed) => Reply::Yes(identity(&allowed, question.request_id), allowed.rate),
         Verdict::Refused(refusal, missing) => {
             let challenge = challenge(refusal, missing.as_deref());
             Reply::No(Denial { challenge, retry_after: retry_after(refusal), ..Denial::of(&Problem::refused(refusal, missing), question.request_id) })
         }
+        Verdict::Limited(rate) => Reply::No(Denial {
+            retry_after: Some(rate.retry_after()),
+            rate: Some(rate),
+            ..Denial::of(&Problem::from(Refusal::RateLimited), question.request_id)
+        }),
         Verdict::CannotSay => Reply::No(Denial { retry_after: Some(1), ..Denial::of(&Problem::unavailable(""), question.request_id) }),
     }
 }
@@ -72,6 +78,7 @@ impl Denial {
             status: problem.status,
             challenge: None,
             retry_after: None,
+            rate: None,
             problem: request::problem_json(problem, request_id).to_string(),
             request_id: request_id.to_owned(),
         }
@@ -92,13 +99,14 @@ impl Reply {
     /// As HTTP: exactly 200, or the true status with its problem.
     pub(crate) fn into_http(self) -> Response<Full<Bytes>> {
         match self {
-            Self::Yes(identity) => {
+            Self::Yes(identity, rate) => {
                 let mut response = Response::new(Full::new(Bytes::new()));
                 let headers = response.headers_mut();
                 headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
                 for (name, value) in IDENTITY.into_iter().zip(identity) {
                     headers.insert(HeaderName::from_static(name), HeaderValue::try_from(value).unwrap_or(HeaderValue::from_static("-")));
                 }
+                write_rate(headers, rate);
                 response
             }
             Self::No(denial) => denial.into_http(),
@@ -121,7 +129,16 @@ impl Denial {
                 headers.insert(name, value);
             }
         }
+        write_rate(headers, self.rate);
         response
+    }
+}
+
+fn write_rate(headers: &mut HeaderMap, rate: Option<Rate>) {
+    for (name, value) in rate.iter().flat_map(Rate::headers) {
+        if let Ok(value) = HeaderValue::try_from(value) {
+            headers.insert(HeaderName::from_static(name), value);
+        }
     }
 }
 
@@ -152,6 +169,7 @@ pub(crate) fn passes_as_preflight<F: Fields>(app: &App, request: &schemes::Reque
     let has = |name| matches!(request.fields.single(name), Ok(Some(_)));
     request.method == "OPTIONS"
         && app.settings.preflight == Some(Preflight::Pass)
+        && !has("signature")
         && has("origin")
         && has("access-control-request-method")
         && matches!(schemes::present(request.fields), Presented::Nothing)

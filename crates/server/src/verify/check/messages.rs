@@ -56,6 +56,8 @@ pub(super) struct HttpRequest {
     pub(super) path: String,
     #[prost(string, tag = "5")]
     pub(super) host: String,
+    #[prost(string, tag = "6")]
+    pub(super) scheme: String,
     #[prost(string, tag = "11")]
     pub(super) body: String,
     /// In place of `body`, with `pack_as_bytes`.
@@ -128,6 +130,9 @@ pub(super) struct OkHttpResponse {
     pub(super) headers: Vec<HeaderValueOption>,
     #[prost(string, repeated, tag = "5")]
     pub(super) headers_to_remove: Vec<String>,
+    /// For the client.
+    #[prost(message, repeated, tag = "6")]
+    pub(super) response_headers_to_add: Vec<HeaderValueOption>,
 }
 
 #[derive(Clone, PartialEq, prost::Message)]
