@@ -137,7 +137,7 @@ pub(crate) fn decide_many(runtime: &Runtime, app: &App, requests: &[HeaderMap], 
         for headers in requests {
             let fields = HeaderFields(headers);
             let request = Request { method: "GET", target: TARGET, fields: &fields, client_ip: None };
-            let question = Question { request, body: Body::NotSeen, require: "", request_id: "bench" };
+            let question = Question { request, body: Body::NotSeen, require: "", secure: true, request_id: "bench" };
             for _ in 0..times {
                 let verdict = verify(app, black_box(&question)).await;
                 anyhow::ensure!(matches!(black_box(&verdict), Verdict::Allowed(_)), "not allowed: {verdict:?}");

@@ -2,7 +2,7 @@
 use std::{net::SocketAddr, path::PathBuf};
 
 use anyhow::Context;
-use claviger_server::config::{Partial, Settings};
+use claviger_server::config::{Partial, Preflight, RateLimit, Settings};
 
 use crate::print;
 
@@ -39,6 +39,12 @@ pub(crate) struct Flags {
     /// Where gateways report API requests as syslog messages over UDP; keep it private
     #[arg(long, env = "CLAVIGER_API_REQUEST_SYSLOG", value_name = "ADDR")]
     api_request_syslog: Option<SocketAddr>,
+    /// What becomes of a browser's preflight: check or pass [default: check]
+    #[arg(long, env = "CLAVIGER_PREFLIGHT", value_name = "WORD")]
+    preflight: Option<Preflight>,
+    /// How many requests each credential may send, such as "100/s burst 200" [default: any number]
+    #[arg(long, env = "CLAVIGER_RATE_LIMIT", value_name = "RATE")]
+    rate_limit: Option<RateLimit>,
     /// A TOML file of settings
     #[arg(long, env = "CLAVIGER_CONFIG", value_name = "FILE")]
     config: Option<PathBuf>,
@@ -66,6 +72,8 @@ impl Flags {
             api_request_days: self.api_request_days,
             api_request_bodies: self.api_request_bodies,
             api_request_syslog: self.api_request_syslog,
+            preflight: self.preflight,
+            rate_limit: self.rate_limit,
         };
         let mut settings = Settings::resolve(&[&flags, &file]);
         if let Some(url) = &mut settings.public_url {

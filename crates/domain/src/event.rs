@@ -69,6 +69,9 @@ pub enum Action {
     /// Someone tried what they may not.
     #[serde(rename = "access.denied")]
     AccessDenied,
+    /// A token was revoked by itself.
+    #[serde(rename = "token.revoked")]
+    TokenRevoked,
     /// An operator API key was made.
     #[serde(rename = "operator_key.created")]
     OperatorKeyCreated,
@@ -102,6 +105,7 @@ impl Action {
             Self::CatalogueChanged => "catalogue.changed",
             Self::ApiRequest => "api.request",
             Self::AccessDenied => "access.denied",
+            Self::TokenRevoked => "token.revoked",
             Self::OperatorKeyCreated => "operator_key.created",
             Self::OperatorKeyRevoked => "operator_key.revoked",
         }

@@ -37,11 +37,13 @@ pub enum Refusal {
     Replayed,
     /// Too many failures lately, for this name or from this address.
     TooManyFailures,
+    /// This credential has used up its quota.
+    RateLimited,
 }
 
 impl Refusal {
     /// Every refusal, for tables and documents.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::NoCredential,
         Self::SeveralCredentials,
         Self::Unauthenticated,
@@ -52,6 +54,7 @@ impl Refusal {
         Self::TargetAmbiguous,
         Self::Replayed,
         Self::TooManyFailures,
+        Self::RateLimited,
     ];
 
     /// The HTTP status the client gets.
@@ -61,7 +64,7 @@ impl Refusal {
             Self::NoCredential | Self::Unauthenticated | Self::Replayed => 401,
             Self::SeveralCredentials | Self::AccountMissing | Self::AccountMalformed | Self::TargetAmbiguous => 400,
             Self::AccountForbidden | Self::InsufficientScope => 403,
-            Self::TooManyFailures => 429,
+            Self::TooManyFailures | Self::RateLimited => 429,
         }
     }
 
@@ -79,6 +82,7 @@ impl Refusal {
             Self::TargetAmbiguous => "target_ambiguous",
             Self::Replayed => "request_replayed",
             Self::TooManyFailures => "too_many_failures",
+            Self::RateLimited => "rate_limited",
         }
     }
 
@@ -96,6 +100,7 @@ impl Refusal {
             Self::TargetAmbiguous => "Send the path in its plain form: no dot segments, doubled slashes or encoded separators.",
             Self::Replayed => "This signature was used before. Sign each request anew.",
             Self::TooManyFailures => "Too many failures. Wait, then send the right credential.",
+            Self::RateLimited => "Too many requests with this credential. Wait as long as Retry-After says.",
         }
     }
 }

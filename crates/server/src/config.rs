@@ -3,6 +3,11 @@ use std::{fmt, net::SocketAddr, path::PathBuf};
 
 use serde::Deserialize;
 
+mod rate_limit;
+
+pub use rate_limit::RateLimit;
+pub(crate) use rate_limit::whole_seconds;
+
 /// Defines every setting once: its type, default, whether it is secret, and its sentence.
 macro_rules! settings {
     ($($(#[$doc:meta])* $name:ident: $type:ty = $default:expr, $secret:literal;)*) => {
@@ -52,6 +57,10 @@ settings! {
     api_request_bodies: bool = Some(false), false;
     /// Where gateways report API requests as syslog messages over UDP. As private as the gateway listener.
     api_request_syslog: SocketAddr = None, false;
+    /// What becomes of a browser's preflight, an OPTIONS without a credential: `check` refuses it, `pass` leaves it to the API.
+    preflight: Preflight = Some(Preflight::Check), false;
+    /// How many requests each credential may send, such as `100/s burst 200`; without it, any number.
+    rate_limit: RateLimit = None, false;
 }
 
 impl fmt::Debug for Settings {
@@ -68,6 +77,28 @@ impl Settings {
     }
 }
 
+/// What becomes of a browser's preflight.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Preflight {
+    /// It is judged like any request, and so refused: it carries no credential.
+    Check,
+    /// It goes through to the API, with no identity.
+    Pass,
+}
+
+impl std::str::FromStr for Preflight {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text {
+            "check" => Ok(Self::Check),
+            "pass" => Ok(Self::Pass),
+            _ => Err("`check` or `pass`"),
+        }
+    }
+}
+
 trait Shown {
     fn to_shown(&self) -> toml::Value;
 }
@@ -75,6 +106,21 @@ trait Shown {
 impl Shown for String {
     fn to_shown(&self) -> toml::Value {
         self.as_str().into()
+    }
+}
+
+impl Shown for Preflight {
+    fn to_shown(&self) -> toml::Value {
+        match self {
+            Self::Check => "check".into(),
+            Self::Pass => "pass".into(),
+        }
+    }
+}
+
+impl Shown for RateLimit {
+    fn to_shown(&self) -> toml::Value {
+        self.to_string().into()
     }
 }
 

@@ -86,6 +86,7 @@ impl Metrics {
         let at = match verdict {
             Verdict::Allowed(_) => 0,
             Verdict::CannotSay => 1,
+            Verdict::Limited(_) => 2 + Refusal::RateLimited as usize,
             Verdict::Refused(refusal, _) => 2 + *refusal as usize,
         };
         self.verdicts.add(at, 1);

@@ -75,8 +75,13 @@ const ALWAYS: [(HeaderName, &str); 7] = [
 
 /// The caller's own id when it is a sane one, so that their logs and ours meet; else a new one.
 pub(crate) fn request_id<'a>(app: &App, headers: &'a HeaderMap) -> Cow<'a, str> {
+    request_id_from(app, headers.get(REQUEST_ID).and_then(|value| value.to_str().ok()))
+}
+
+/// As [`request_id`], where the caller's id, if any, has been read already.
+pub(crate) fn request_id_from<'a>(app: &App, given: Option<&'a str>) -> Cow<'a, str> {
     let sane = |text: &str| (1..=128).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.:".contains(&b));
-    match headers.get(REQUEST_ID).and_then(|value| value.to_str().ok()) {
+    match given {
         Some(given) if sane(given) => Cow::Borrowed(given),
         _ => Cow::Owned(RequestId::new(app.clock.now(), &*app.chance).to_string()),
     }

@@ -1,5 +1,12 @@
 //! Every route, on one page. A handler's arguments say who may call it; the routes that anyone may call are listed as such.
-use axum::{Router, extract::State, http::header, middleware, response::IntoResponse, routing::get};
+use axum::{
+    Router,
+    extract::State,
+    http::header,
+    middleware,
+    response::IntoResponse,
+    routing::{any, get, post},
+};
 use utoipa::{
     OpenApi,
     openapi::{
@@ -19,8 +26,16 @@ use crate::{
 };
 
 /// Routes of the public listener that anyone may call: they prove who calls themselves, or tell no one anything.
-pub const PUBLIC: [&str; 6] =
-    ["/legacy", "/auth/token", "/oauth2/token", "/.well-known/jwks.json", "/.well-known/oauth-authorization-server", "/openapi.json"];
+pub const PUBLIC: [&str; 8] = [
+    "/legacy",
+    "/auth/token",
+    "/oauth2/token",
+    "/oauth2/introspect",
+    "/oauth2/revoke",
+    "/.well-known/jwks.json",
+    "/.well-known/oauth-authorization-server",
+    "/openapi.json",
+];
 
 fn operator_routes() -> OpenApiRouter<App> {
     OpenApiRouter::new()
@@ -57,13 +72,15 @@ fn public_routes() -> OpenApiRouter<App> {
     OpenApiRouter::new()
         .routes(routes!(oauth::json_token))
         .routes(routes!(oauth::oauth_token))
+        .routes(routes!(oauth::introspect))
+        .routes(routes!(oauth::revoke))
         .routes(routes!(oauth::jwks))
         .routes(routes!(oauth::authorization_server))
         .routes(routes!(legacy::call))
 }
 
 fn gateway_routes() -> OpenApiRouter<App> {
-    OpenApiRouter::new().routes(routes!(verify::api::verify)).routes(routes!(requests::api::report))
+    OpenApiRouter::new().routes(routes!(verify::api::verify)).routes(routes!(verify::batch::verify_batch)).routes(routes!(requests::api::report))
 }
 
 /// The public listener: console, management API, token endpoint.
@@ -79,11 +96,16 @@ pub fn public(app: App) -> Router {
     json.merge(console).fallback_service(fallback.layer(middleware::from_fn_with_state(app.clone(), console::surround_any))).with_state(app)
 }
 
-/// The gateway listener: verification and what watches over it. nginx's endpoint is served before this router is asked; it stands here so
-/// that every way in is on this page.
+/// The gateway listener: verification and what watches over it. The gateways' endpoints are served before this router is asked; they
+/// stand here so that every way in is on this page.
 pub fn gateway(app: App) -> Router {
     let (json, _) = gateway_routes().split_for_parts();
     json.route("/verify/nginx", get(verify::nginx_endpoint))
+        .route("/verify/forward", any(verify::forward_endpoint))
+        .route("/verify/envoy", any(verify::envoy_endpoint))
+        .route("/verify/envoy/", any(verify::envoy_endpoint))
+        .route("/verify/envoy/{*path}", any(verify::envoy_endpoint))
+        .route("/envoy.service.auth.v3.Authorization/Check", post(verify::check_endpoint))
         .route("/healthz", get(async || "ok\n"))
         .route("/readyz", get(ready))
         .route("/metrics", get(metrics))

@@ -45,6 +45,15 @@ pub async fn gateway(listener: TcpListener, app: App, router: Router, stop: impl
                 // the body is not read: nginx announces one and sends none
                 return verify::answer_nginx(&app, request.headers()).await.map(Either::Left);
             }
+            if request.uri().path() == "/verify/forward" {
+                return verify::answer_forward(&app, request).await.map(Either::Left);
+            }
+            if request.uri().path() == verify::CHECK {
+                return verify::answer_check(&app, request).await.map(Either::Right);
+            }
+            if verify::is_envoy(request.uri().path()) {
+                return verify::answer_envoy(&app, request).await.map(Either::Left);
+            }
             through(router, request, peer).await.map(Either::Right)
         }
     })

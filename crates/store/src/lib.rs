@@ -18,6 +18,7 @@ pub mod member;
 pub mod operator_key;
 pub mod page;
 pub mod revision;
+pub mod revoked_token;
 pub mod session;
 
 pub use engine::{Claim, Reader, Recorded, Store, Tx};

@@ -26,7 +26,7 @@ macro_rules! migrations {
     };
 }
 
-const MIGRATIONS: &[Migration] = migrations![1 "0001_foundation", 2 "0002_life_cycle", 3 "0003_requests_and_uses"];
+const MIGRATIONS: &[Migration] = migrations![1 "0001_foundation", 2 "0002_life_cycle", 3 "0003_requests_and_uses", 5 "0005_revoked_token"];
 
 const APPLIED: &str = "SELECT version, sha256 FROM migration ORDER BY version";
 const REMEMBER: &str = "INSERT INTO migration (version, name, sha256) VALUES ($1, $2, $3)";

@@ -19,6 +19,8 @@ pub enum Changed {
     Credential(String),
     /// The catalogue of operations.
     Catalogue,
+    /// A token was revoked.
+    Token(crate::revoked_token::RevokedToken),
 }
 
 impl Reader {
@@ -50,6 +52,7 @@ impl Reader {
                 (Some("account"), Some(id)) => changed.push(Changed::Account(id)),
                 (Some("credential"), Some(public_id)) => changed.push(Changed::Credential(public_id)),
                 (Some("catalogue"), Some(_)) => changed.push(Changed::Catalogue),
+                (Some("token"), Some(written)) => changed.push(Changed::Token(written.parse()?)),
                 (None, None) => {}
                 _ => return Err(crate::value::unexpected("a known kind of change")),
             }

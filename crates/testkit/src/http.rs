@@ -213,6 +213,12 @@ impl Connection {
         Ok(Self { stream: BufReader::new(stream) })
     }
 
+    /// The same connection, on which reading waits no longer than this.
+    pub fn within(self, deadline: Duration) -> io::Result<Self> {
+        self.stream.get_ref().set_read_timeout(Some(deadline))?;
+        Ok(self)
+    }
+
     /// Sends a request and reads its answer; the connection stays open unless one of the two says otherwise.
     pub fn send(&mut self, request: &Request) -> Response {
         self.try_send(request).unwrap_or_else(|error| panic!("{} {}: {error}", request.method, request.url()))

@@ -5,13 +5,16 @@
 
 pub mod browser;
 pub mod folder;
+pub mod gateway;
 pub mod http;
+pub mod http2;
 pub mod nginx;
 pub mod postgres;
 pub mod process;
 pub mod program;
 pub mod secrets;
 pub mod stub;
+pub mod traefik;
 mod wire;
 
 use std::path::{Path, PathBuf};

@@ -138,6 +138,11 @@ impl Program {
         }
     }
 
+    /// Whether it has ended by itself.
+    pub fn has_ended(&mut self) -> bool {
+        self.try_wait(Duration::ZERO).is_some()
+    }
+
     /// Sends a signal; a program that has ended already does not mind.
     pub fn signal(&self, signal: Signal) {
         if self.ended.is_none() {

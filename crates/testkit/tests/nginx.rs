@@ -79,6 +79,8 @@ fn the_api_learns_who_asks_and_not_with_what() {
         .header("Proxy-Authorization", "Bearer cvk_secret")
         .header("AccountId", "acc_2")
         .header("Cookie", "of=the application")
+        .header("X-Forwarded-Proto", "https")
+        .header("X-Claviger-Require", "nothing")
         .header("X-Real-IP", "10.0.0.1")
         .header("X-Forwarded-For", "10.0.0.1")
         .header("X-Forwarded-Proto", "https")
@@ -179,14 +181,15 @@ fn the_verifier_is_told_what_was_asked_and_by_whom() {
     for (name, value) in [
         ("X-Original-Method", "PATCH"),
         ("X-Original-URI", uri),
-        ("X-Original-Host", "api.example.com"),
+        ("X-Original-Host", "Api.Example.COM:8443"),
+        ("X-Forwarded-Proto", "http"),
         ("X-Real-IP", "127.0.0.1"),
         ("Authorization", "Bearer cvk_secret"),
         ("AccountId", "acc_2"),
     ] {
         assert_eq!(asked.headers(name), [value], "{name}");
     }
-    assert!(asked.headers("Cookie").is_empty());
+    assert!(asked.headers("Cookie").is_empty() && asked.headers("X-Claviger-Require").is_empty());
     let [request_id] = asked.headers("X-Request-Id")[..] else {
         panic!("{asked:#?}");
     };

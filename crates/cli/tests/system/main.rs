@@ -3,6 +3,7 @@ mod back_office;
 mod console;
 mod crash;
 mod demo;
+mod gateways;
 mod hostile_clients;
 mod nginx;
 mod own_kind;

@@ -29,6 +29,18 @@ pub struct Parameters<'a> {
     signature: Signature,
 }
 
+impl Parameters<'_> {
+    /// The hash to check it by. `hs2019` leaves it to the key, and a key of ours has any: then the signature's length says.
+    #[must_use]
+    pub fn hash(&self) -> Algorithm {
+        self.algorithm.unwrap_or(match self.signature.as_bytes().len() {
+            48 => Algorithm::Sha384,
+            64 => Algorithm::Sha512,
+            _ => Algorithm::Sha256,
+        })
+    }
+}
+
 /// The parameters of an `Authorization: Signature` value, in any order; None when it is of another scheme, when one is unknown, repeated
 /// or malformed, when `keyId` or `signature` is missing, or when it is longer than 4096 bytes.
 #[must_use]

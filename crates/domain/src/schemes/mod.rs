@@ -57,6 +57,8 @@ pub enum Presented<'a> {
     Pair(basic::Pair),
     /// A signature over the request.
     Signed(hmac::Parameters<'a>),
+    /// A signature over the request, in the dialect of draft-cavage.
+    DraftSigned(cavage::Parameters<'a>),
     /// Something that no credential of ours can look like.
     Junk,
     /// More than one credential.
@@ -92,6 +94,9 @@ fn authorization(value: &[u8]) -> Presented<'_> {
     }
     if let Some(parameters) = hmac::parse(value) {
         return Presented::Signed(parameters);
+    }
+    if let Some(parameters) = cavage::parse(value) {
+        return Presented::DraftSigned(parameters);
     }
     Presented::Junk
 }

@@ -24,7 +24,7 @@ use crate::{
     request::Context,
     requests::Reports,
     tokens::Tokens,
-    verify::{Index, Passwords, Refusals, Replays, Uses},
+    verify::{Index, Passwords, Rates, Refusals, Replays, Uses},
 };
 
 pub mod accounts;
@@ -34,6 +34,7 @@ pub mod members;
 pub mod once;
 pub mod operator_keys;
 pub mod sign_in;
+pub(crate) mod tokens;
 
 /// Everything a request can need. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -63,6 +64,7 @@ pub struct Inner {
     pub(crate) metrics: Metrics,
     pub(crate) passwords: Passwords,
     pub(crate) redactor: Redactor,
+    pub(crate) rates: Rates,
     pub(crate) refusals: Refusals,
     pub(crate) replays: Replays,
     pub(crate) reports: Reports,
@@ -123,6 +125,7 @@ impl App {
         let metrics = Metrics::new();
         let fast = fast(&*chance);
         Ok(Self(Arc::new(Inner {
+            rates: Rates::new(settings.rate_limit),
             settings,
             store,
             kinds,

@@ -181,7 +181,10 @@ pub async fn sweep(app: &App) -> Result<(), Problem> {
     let now = app.clock.now();
     let mut tx = app.store.begin().await?;
     tx.sweep(now, now - ABSOLUTE, now - IDLE).await?;
-    Ok(tx.commit_housekeeping().await?)
+    tx.forget_expired_tokens(now).await?;
+    tx.commit_housekeeping().await?;
+    app.index.forget_expired_tokens(now);
+    Ok(())
 }
 
 fn is_valid(session: &Session, now: Timestamp) -> bool {

@@ -12,6 +12,9 @@ use crate::app::App;
 /// A copy may be this old: a key is published long before it signs.
 const CACHED: [(header::HeaderName, &str); 1] = [(header::CACHE_CONTROL, "public, max-age=300")];
 
+/// How a client proves itself, everywhere.
+const AUTHENTICATION: [&str; 2] = ["client_secret_basic", "client_secret_post"];
+
 /// The authorization server's metadata.
 #[utoipa::path(get, path = "/.well-known/oauth-authorization-server", tag = "oauth", responses((status = 200, description = "RFC 8414", body = Object)))]
 pub(crate) async fn authorization_server(State(app): State<App>) -> impl IntoResponse {
@@ -22,7 +25,11 @@ pub(crate) async fn authorization_server(State(app): State<App>) -> impl IntoRes
         "jwks_uri": format!("{issuer}/.well-known/jwks.json"),
         "response_types_supported": [],
         "grant_types_supported": ["client_credentials"],
-        "token_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post"],
+        "token_endpoint_auth_methods_supported": AUTHENTICATION,
+        "introspection_endpoint": format!("{issuer}/oauth2/introspect"),
+        "introspection_endpoint_auth_methods_supported": AUTHENTICATION,
+        "revocation_endpoint": format!("{issuer}/oauth2/revoke"),
+        "revocation_endpoint_auth_methods_supported": AUTHENTICATION,
     });
     (CACHED, Json(metadata))
 }

@@ -9,6 +9,7 @@ use axum::{
 };
 use claviger_domain::{
     invalid::Invalid,
+    judge::Refusal,
     schemes::{self, Fields, signing::Body},
 };
 use serde::{Deserialize, Serialize};
@@ -32,9 +33,20 @@ pub(crate) struct Question {
     /// Where the request came from.
     #[schema(value_type = Option<String>, format = "ip")]
     client_ip: Option<IpAddr>,
+    /// `https`, when absent, or `http`: how the client sent it, for signatures that say so.
+    #[serde(default)]
+    scheme: Scheme,
     /// Scopes that this route needs, whatever the catalogue says.
     #[serde(default)]
     require: Vec<String>,
+}
+
+#[derive(Clone, Copy, Default, PartialEq, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+enum Scheme {
+    #[default]
+    Https,
+    Http,
 }
 
 #[derive(Deserialize, ToSchema)]
@@ -94,7 +106,11 @@ pub(crate) struct Principal {
     responses((status = 200, description = "The verdict, allowed or refused", body = Answer), (status = 503, description = "Cannot say"))
 )]
 pub(crate) async fn verify(State(app): State<App>, Extension(context): Extension<Context>, question: Json<Question>) -> Result<Response, Problem> {
-    let question = question.value;
+    judged(&app, question.value, context.request_id).await.map(|answer| (StatusCode::OK, axum::Json(answer)).into_response())
+}
+
+/// The answer to one question.
+pub(super) async fn judged(app: &App, question: Question, request_id: String) -> Result<Answer, Problem> {
     let body = question.body.as_ref().map(|body| data_encoding::BASE64.decode(body.as_bytes()));
     let body = body.transpose().map_err(|_| Invalid::new("body", "not_base64", "The body must be base64, padded (RFC 4648, section 4)."))?;
     let mut headers = BTreeMap::<String, Vec<String>>::new();
@@ -107,10 +123,9 @@ pub(crate) async fn verify(State(app): State<App>, Extension(context): Extension
         }
     }
     let request = schemes::Request { method: &question.method, target: &question.path, fields: &Headers(headers), client_ip: question.client_ip };
-    let request_id = context.request_id;
     let require = question.require.join(" ");
     let body = body.as_deref().map_or(Body::NotSeen, Body::Given);
-    let answer = match judge(&app, &Judged { request, body, require: &require, request_id: &request_id }).await {
+    Ok(match judge(app, &Judged { request, body, require: &require, secure: question.scheme == Scheme::Https, request_id: &request_id }).await {
         Verdict::Allowed(allowed) => {
             let entry = &allowed.entry;
             let principal = Principal {
@@ -130,7 +145,10 @@ pub(crate) async fn verify(State(app): State<App>, Extension(context): Extension
             let missing = missing.map(|missing| missing.split_ascii_whitespace().map(str::to_owned).collect());
             Answer { verdict: "refused", status: refusal.status(), reason: Some(refusal.code()), missing, principal: None, request_id }
         }
+        Verdict::Limited(_) => {
+            let refusal = Refusal::RateLimited;
+            Answer { verdict: "refused", status: refusal.status(), reason: Some(refusal.code()), missing: None, principal: None, request_id }
+        }
         Verdict::CannotSay => return Err(Problem::unavailable("verification")),
-    };
-    Ok((StatusCode::OK, axum::Json(answer)).into_response())
+    })
 }

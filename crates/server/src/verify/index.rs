@@ -8,7 +8,7 @@ use std::sync::{
 };
 
 use arc_swap::ArcSwapOption;
-use claviger_domain::{account::Account, catalogue::Catalogue, id::AccountId};
+use claviger_domain::{account::Account, catalogue::Catalogue, id::AccountId, time::Timestamp};
 use claviger_store::{
     Store, StoreError,
     revision::{Changed, Position},
@@ -17,6 +17,7 @@ use claviger_store::{
 use super::{
     Entry,
     cache::{Cache, Keyed},
+    revoked::Revoked,
 };
 use crate::keyring::KeyRing;
 
@@ -35,6 +36,7 @@ pub struct Index {
     credentials: Cache<Entry>,
     accounts: Cache<Account>,
     catalogue: ArcSwapOption<Catalogue>,
+    revoked: Revoked,
     keys: Arc<KeyRing>,
     reads: AtomicU64,
 }
@@ -66,10 +68,12 @@ impl Index {
             credentials: Cache::new(CAPACITY),
             accounts: Cache::new(CAPACITY),
             catalogue: ArcSwapOption::empty(),
+            revoked: Revoked::default(),
             keys,
             reads: AtomicU64::new(0),
         };
         index.load_catalogue().await?;
+        index.load_revoked_tokens().await?;
         Ok(index)
     }
 
@@ -83,6 +87,28 @@ impl Index {
         let catalogue = text.map(|text| Catalogue::from_json(&text)).transpose();
         let catalogue = catalogue.map_err(|error| StoreError::Unusable(format!("the catalogue cannot be read: {error}")))?;
         self.catalogue.store(catalogue.map(Arc::new));
+        Ok(())
+    }
+
+    /// Whether a token was revoked by itself. To be asked after its credential was found: that assures that the index is current.
+    pub(crate) fn is_token_revoked(&self, jti: &str) -> bool {
+        self.revoked.contains(jti)
+    }
+
+    /// How many tokens are known to be revoked by themselves.
+    pub fn revoked_tokens(&self) -> usize {
+        self.revoked.len()
+    }
+
+    /// Forgets the revoked tokens that have expired.
+    pub(crate) fn forget_expired_tokens(&self, now: Timestamp) {
+        self.revoked.forget_expired(now);
+    }
+
+    /// None is ever taken away here: a restored backup does not give a revoked token back.
+    async fn load_revoked_tokens(&self) -> Result<(), StoreError> {
+        let all = self.store.reader().await?.list_revoked_tokens().await?;
+        all.into_iter().for_each(|token| self.revoked.add(token));
         Ok(())
     }
 
@@ -132,6 +158,7 @@ impl Index {
         if history_replaced {
             self.credentials.clear();
             self.accounts.clear();
+            self.load_revoked_tokens().await?;
             return self.load_catalogue().await;
         }
         if changes.contains(&Changed::Catalogue) {
@@ -140,6 +167,7 @@ impl Index {
         for change in changes {
             match change {
                 Changed::Catalogue => {}
+                Changed::Token(token) => self.revoked.add(token),
                 Changed::Credential(public_id) => self.credentials.evict(&public_id),
                 Changed::Account(id) => {
                     if let Ok(id) = id.parse::<AccountId>() {

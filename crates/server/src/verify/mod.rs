@@ -9,37 +9,47 @@ use claviger_domain::{
     id::{AccountId, SecretId},
     judge::{self, Refusal},
     kind::Kind,
-    schemes::{
-        self, Fields, Presented, Request,
-        basic::Pair,
-        hmac,
-        signing::{self, Body},
-    },
+    schemes::{self, Fields, Presented, Request, basic::Pair, signing::Body},
     secret::Plain,
     time::Timestamp,
     token::Purpose,
 };
 
 pub(crate) mod api;
+pub(crate) mod batch;
 mod cache;
+mod check;
 mod entry;
+mod envoy;
 mod fields;
+mod forward;
+mod handed;
 mod index;
 mod nginx;
 mod passwords;
+mod rate;
 mod refusals;
 mod replays;
+mod reply;
+mod revoked;
+mod signed;
 mod uses;
 
+pub(crate) use check::{PATH as CHECK, answer_check, check as check_endpoint};
 pub use entry::Entry;
 pub(crate) use entry::seal_context;
+pub(crate) use envoy::{answer_envoy, envoy as envoy_endpoint, is_asked_at as is_envoy};
 pub use fields::HeaderFields;
+pub(crate) use forward::{answer_forward, forward as forward_endpoint};
 pub use index::{CannotSay, Index};
 pub(crate) use nginx::{answer_nginx, nginx as nginx_endpoint};
 pub(crate) use passwords::{Passwords, hash as hash_password};
+pub use rate::Rate;
+pub(crate) use rate::Rates;
 pub(crate) use refusals::Refusals;
 pub use refusals::Refused as RefusedSignature;
 pub(crate) use replays::Replays;
+use signed::Signed;
 pub(crate) use uses::Uses;
 
 use crate::app::App;
@@ -51,6 +61,8 @@ pub enum Verdict {
     Allowed(Allowed),
     /// No; and what is missing, when the credential is proven and lacks something.
     Refused(Refusal, Option<String>),
+    /// Not now: the credential has used up its quota.
+    Limited(Rate),
     /// Neither.
     CannotSay,
 }
@@ -66,6 +78,8 @@ pub struct Allowed {
     pub narrowed: Option<String>,
     /// The verified digest of the body, for an upstream that must compare.
     pub content_digest: Option<String>,
+    /// What is left of the credential's quota, if it has one.
+    pub rate: Option<Rate>,
 }
 
 impl Allowed {
@@ -85,6 +99,8 @@ pub struct Question<'a, F> {
     pub body: Body<'a>,
     /// Scopes that the gateway demands for this route, joined by blanks; empty: none.
     pub require: &'a str,
+    /// Whether the client sent it over TLS, as far as the gateway says.
+    pub secure: bool,
     /// This verification's id.
     pub request_id: &'a str,
 }
@@ -93,6 +109,7 @@ pub struct Question<'a, F> {
 pub(crate) enum No {
     Refused(Refusal),
     Lacking(String),
+    Limited(Rate),
     CannotSay,
 }
 
@@ -136,6 +153,7 @@ pub async fn verify<F: Fields>(app: &App, question: &Question<'_, F>) -> Verdict
         Ok(allowed) => Verdict::Allowed(allowed),
         Err(No::Refused(refusal)) => Verdict::Refused(refusal, None),
         Err(No::Lacking(missing)) => Verdict::Refused(Refusal::InsufficientScope, Some(missing)),
+        Err(No::Limited(rate)) => Verdict::Limited(rate),
         Err(No::CannotSay) => Verdict::CannotSay,
     };
     app.metrics.count(&verdict);
@@ -144,21 +162,28 @@ pub async fn verify<F: Fields>(app: &App, question: &Question<'_, F>) -> Verdict
 
 async fn decide<F: Fields>(app: &App, question: &Question<'_, F>) -> Result<Allowed, No> {
     let (request, now) = (&question.request, app.clock.now());
-    let Proven { entry, secret, narrowed, content_digest } = match schemes::present(request.fields) {
-        Presented::Nothing => match legacy_body(question) {
+    let in_fields = signed::in_fields(app, request.fields)?;
+    let Proven { entry, secret, narrowed, content_digest } = match (schemes::present(request.fields), &in_fields) {
+        (Presented::Nothing, Some(signature)) => signed::prove(app, signature, question, now).await?,
+        (_, Some(_)) => return Err(Refusal::SeveralCredentials.into()),
+        (Presented::Nothing, None) => match legacy_body(question) {
             Some(login) => password(app, &login.username, &login.password, request.client_ip).await?.into(),
             None => return Err(Refusal::NoCredential.into()),
         },
-        Presented::Several => return Err(Refusal::SeveralCredentials.into()),
-        Presented::Junk => return Err(Refusal::Unauthenticated.into()),
-        Presented::Token(token) => {
+        (Presented::Several, _) => return Err(Refusal::SeveralCredentials.into()),
+        (Presented::Junk, _) => return Err(Refusal::Unauthenticated.into()),
+        (Presented::Token(token), _) => {
             let claims = app.tokens.check(token, now).ok_or(Refusal::Unauthenticated)?;
             let entry = app.index.credential(&claims.sub).await?.ok_or(Refusal::Unauthenticated)?;
+            if app.index.is_token_revoked(&claims.jti) {
+                return Err(Refusal::Unauthenticated.into());
+            }
             Proven { narrowed: narrowed(&claims.scope, &entry), ..Proven::from(entry) }
         }
-        Presented::Key(text) => key(app, text, now).await?.into(),
-        Presented::Pair(pair) => pair_of(app, &pair, request.client_ip, now).await?,
-        Presented::Signed(parameters) => signed(app, &parameters, question).await?,
+        (Presented::Key(text), _) => key(app, text, now).await?.into(),
+        (Presented::Pair(pair), _) => pair_of(app, &pair, request.client_ip, now).await?,
+        (Presented::Signed(parameters), _) => signed::prove(app, &Signed::Hmac(parameters), question, now).await?,
+        (Presented::DraftSigned(parameters), _) => signed::prove(app, &Signed::Cavage(parameters), question, now).await?,
     };
     let (own, kind) = living(app, &entry, request.client_ip, now).await?.ok_or(Refusal::Unauthenticated)?;
     let acting_account = judge::acting_account(own.id, kind, request.fields)?;
@@ -166,12 +191,13 @@ async fn decide<F: Fields>(app: &App, question: &Question<'_, F>) -> Result<Allo
         let acting = app.index.account(acting_account).await?;
         judge::may_act_for(&own, kind, acting.as_deref())?;
     }
-    let allowed = Allowed { entry, acting_account, narrowed, content_digest };
+    let mut allowed = Allowed { entry, acting_account, narrowed, content_digest, rate: None };
     may_call(app, kind, &allowed, question)?;
     if allowed.entry.should_note(now) {
         app.uses.note(allowed.entry.id, request, now);
     }
     note_secret(app, &allowed.entry, secret, request.client_ip, now);
+    allowed.rate = app.rates.take(allowed.entry.id, now).transpose().map_err(No::Limited)?;
     Ok(allowed)
 }
 
@@ -242,44 +268,6 @@ pub(crate) async fn password(app: &App, username: &str, password: &Plain, client
     }
 }
 
-/// A signature over the request. Why one is refused is kept for the people of its account; the client learns only that it is.
-async fn signed<F: Fields>(app: &App, parameters: &hmac::Parameters<'_>, question: &Question<'_, F>) -> Result<Proven, No> {
-    let (now, policy) = (app.clock.now(), signing::Policy::default());
-    let known = app.format.is_public_id(Purpose::Hmac, parameters.username);
-    let entry = if known { app.index.credential(parameters.username).await? } else { None };
-    let entry = entry.filter(|entry| entry.kind == credential::Kind::Hmac);
-    let mut keys = entry.iter().flat_map(|entry| entry.signing_keys(parameters.algorithm, now)).peekable();
-    let nobody = keys.peek().is_none().then(|| entry::nobodys_key(parameters.algorithm));
-    let keys = keys.map(|(secret, key)| (Some(secret), key)).chain(nobody.map(|key| (None, key)));
-    let mut failure = None;
-    for (secret, key) in keys {
-        match hmac::check(parameters, &question.request, question.body, key, now, &policy) {
-            Ok(verified) => {
-                let entry = entry.clone().ok_or(Refusal::Unauthenticated)?;
-                if entry.refuse_replays {
-                    match app.replays.note(verified.replay_key, verified.signed_at, now, policy.skew) {
-                        replays::Answer::New => {}
-                        replays::Answer::Seen => return Err(Refusal::Replayed.into()),
-                        replays::Answer::CannotSay => return Err(No::CannotSay),
-                    }
-                }
-                return Ok(Proven { secret, content_digest: verified.content_digest.map(|digest| digest.to_string()), ..Proven::from(entry) });
-            }
-            Err(why) => failure = Some(why),
-        }
-    }
-    if let (Some(entry), Some(failure)) = (entry, failure) {
-        app.refusals.keep(RefusedSignature {
-            request_id: question.request_id.to_owned(),
-            at: now,
-            account_id: entry.account_id,
-            public_id: entry.public_id().to_owned(),
-            explanation: hmac::explain(parameters, &question.request, failure, now),
-        });
-    }
-    Err(Refusal::Unauthenticated.into())
-}
-
 /// Whether what a credential may do now (`access`, and of that what its token was given, `scopes`) suffices for the request.
 ///
 /// Two things can ask for something: the gateway for its route, and the operator's catalogue for the operation. Where neither does, only
@@ -333,7 +321,7 @@ fn may_call<F: Fields>(app: &App, kind: &Kind, allowed: &Allowed, question: &Que
 }
 
 /// What a token was given, less what its credential has lost since; None: all that the credential has.
-fn narrowed(granted: &str, entry: &Entry) -> Option<String> {
+pub(crate) fn narrowed(granted: &str, entry: &Entry) -> Option<String> {
     let now = entry.words();
     if granted == now || granted == "*" {
         return None;

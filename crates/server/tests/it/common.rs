@@ -350,6 +350,14 @@ impl Answer {
         }
     }
 
+    /// That this is a problem as a gateway passes it on: no more of ours around it than it needs.
+    #[track_caller]
+    pub(crate) fn assert_problem_of_a_check(&self, status: u16, code: &str) {
+        assert_eq!((self.status, self.header("content-type")), (status, "application/problem+json"), "{self:?}");
+        assert_eq!(self.json()["code"], code, "{self:?}");
+        assert_eq!(self.json()["request_id"], self.header("x-claviger-request-id"));
+    }
+
     /// That this is a 422 about one field.
     #[track_caller]
     pub(crate) fn assert_invalid(&self, pointer: &str, code: &str) {

@@ -2,12 +2,14 @@
 
 mod accounts;
 mod bad_input;
+mod batch;
 mod common;
 mod console;
 mod contract;
 mod credentials;
 mod csrf;
 mod events;
+mod gateways;
 mod headers;
 mod idempotency;
 mod indistinguishable;
@@ -15,6 +17,7 @@ mod journey;
 mod kinds;
 mod members;
 mod oauth;
+mod one_token;
 mod permissions;
 mod requests;
 mod routes;

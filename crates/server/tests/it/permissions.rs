@@ -144,11 +144,30 @@ const VERBS: [(&str, &str, &str); 121] = [
 ];
 
 /// Routes that ask no one who they are; each has tests of its own.
-const PROVE_THEMSELVES: [(&str, &str); 4] = [("POST", "/legacy"), ("POST", "/auth/token"), ("POST", "/oauth2/token"), ("GET", "/assets/{name}")];
+const PROVE_THEMSELVES: [(&str, &str); 6] = [
+    ("POST", "/legacy"),
+    ("POST", "/auth/token"),
+    ("POST", "/oauth2/token"),
+    ("POST", "/oauth2/introspect"),
+    ("POST", "/oauth2/revoke"),
+    ("GET", "/assets/{name}"),
+];
 
 /// Routes of the gateway listener, which is private by where it listens.
-const OF_THE_GATEWAY: [(&str, &str); 6] =
-    [("POST", "/v1/verify"), ("POST", "/v1/api-requests"), ("GET", "/verify/nginx"), ("GET", "/healthz"), ("GET", "/readyz"), ("GET", "/metrics")];
+const OF_THE_GATEWAY: [(&str, &str); 12] = [
+    ("POST", "/v1/verify"),
+    ("POST", "/v1/verify:batch"),
+    ("POST", "/v1/api-requests"),
+    ("GET", "/verify/nginx"),
+    ("POST", "/verify/forward"),
+    ("POST", "/verify/envoy"),
+    ("POST", "/verify/envoy/"),
+    ("POST", "/verify/envoy/{*path}"),
+    ("POST", "/envoy.service.auth.v3.Authorization/Check"),
+    ("GET", "/healthz"),
+    ("GET", "/readyz"),
+    ("GET", "/metrics"),
+];
 
 const RELATIONS: [&str; 5] = ["own", "descendant", "sibling", "ancestor", "foreign"];
 

@@ -57,7 +57,8 @@ fn parse(source: &str) -> BTreeSet<(String, String)> {
         });
         let handlers = &rest[..end.expect("it closes")];
         for method in ["get", "post", "put", "patch", "delete"] {
-            if handlers.contains(&format!("{method}(")) {
+            // what takes any method is asked by one
+            if handlers.contains(&format!("{method}(")) || method == "post" && handlers.contains("any(") {
                 all.insert((method.to_uppercase(), path.to_owned()));
             }
         }

@@ -42,7 +42,7 @@ const TABLES: [&str; 13] = [
 ];
 
 /// Tables that later migrations made.
-const LATER_TABLES: [&str; 4] = ["credential_use", "catalogue", "api_request", "secret_use"];
+const LATER_TABLES: [&str; 5] = ["credential_use", "catalogue", "api_request", "secret_use", "revoked_token"];
 
 impl Place {
     fn first_migration(&self) -> &'static str {

@@ -1,0 +1,41 @@
+//! Who introspects and revokes: a client, for its own tokens, or the operator with an operator API key, for all.
+use std::sync::Arc;
+
+use axum::http::{HeaderMap, header};
+use claviger_domain::{policy::Actor, schemes::bearer};
+
+use super::form::{Form, OauthError, basic};
+use crate::{
+    app::{App, operator_keys},
+    request::Context,
+    verify::{CannotSay, Entry, authenticate_client},
+};
+
+pub(super) enum Caller {
+    Client(Arc<Entry>),
+    Operator(Actor),
+}
+
+impl Caller {
+    /// A client by its id and secret; the operator by `Authorization: Bearer <operator key>`, or, for libraries that know only clients, with the
+    /// operator key as the secret of the client id `operator`.
+    pub(super) async fn of(app: &App, context: &Context, headers: &HeaderMap, form: &mut Form) -> Result<Self, OauthError> {
+        let mut fields = headers.get_all(header::AUTHORIZATION).iter();
+        if let (Some(key), None) = (fields.next().and_then(|value| bearer::parse(value.as_bytes())), fields.next()) {
+            return Self::operator(app, key).await?.ok_or(OauthError::client(true));
+        }
+        let basic = basic(headers)?;
+        let by_basic = basic.is_some();
+        let (id, secret) = form.client(basic)?;
+        if id == "operator" {
+            return Self::operator(app, secret.expose()).await?.ok_or(OauthError::client(by_basic));
+        }
+        let entry = authenticate_client(app, &id, &secret, context.source).await.map_err(|CannotSay| OauthError::cannot_say())?;
+        entry.map(Self::Client).ok_or(OauthError::client(by_basic))
+    }
+
+    async fn operator(app: &App, key: &str) -> Result<Option<Self>, OauthError> {
+        let actor = operator_keys::authenticate(app, key).await.map_err(|_| OauthError::cannot_say())?;
+        Ok(actor.map(Self::Operator))
+    }
+}

@@ -1,0 +1,125 @@
+//! `envoy.service.auth.v3.Authorization/Check`: Envoy's `ext_authz` over gRPC, on the gateway listener, by HTTP/2 without TLS.
+use axum::body::Body as HttpBody;
+use claviger_domain::schemes::{self, Fields};
+use hyper::{Request, Response};
+use tonic::{body::Body as GrpcBody, server::Grpc};
+use tonic_prost::ProstCodec;
+
+use super::{
+    Question, Rate, envoy,
+    handed::HandedBody,
+    reply::{self, CREDENTIALS, Denial, IDENTITY, REQUEST_ID, Reply},
+};
+use crate::{app::App, request};
+
+mod messages;
+
+use messages::{CheckRequest, CheckResponse, DeniedHttpResponse, HeaderValueOption, HttpRequest, HttpResponse, HttpStatus, OkHttpResponse, Status};
+
+/// Where it is called.
+pub(crate) const PATH: &str = "/envoy.service.auth.v3.Authorization/Check";
+
+/// The handler, for the router's sake; the gateway listener calls [`answer_check`] directly.
+pub(crate) async fn check(axum::extract::State(app): axum::extract::State<App>, request: axum::extract::Request) -> Response<HttpBody> {
+    answer_check(&app, request).await
+}
+
+/// Answers one call, whatever it is: a malformed one with a gRPC status.
+pub(crate) async fn answer_check<B: HandedBody + 'static>(app: &App, request: Request<B>) -> Response<HttpBody> {
+    let service = Service(app.clone());
+    let answer: Response<GrpcBody> = Grpc::new(ProstCodec::default()).unary(service, request).await;
+    answer.map(HttpBody::new)
+}
+
+struct Service(App);
+
+impl tonic::server::UnaryService<CheckRequest> for Service {
+    type Response = CheckResponse;
+    type Future = std::pin::Pin<Box<dyn Future<Output = Result<tonic::Response<CheckResponse>, tonic::Status>> + Send>>;
+
+    fn call(&mut self, request: tonic::Request<CheckRequest>) -> Self::Future {
+        let app = self.0.clone();
+        Box::pin(async move { Ok(tonic::Response::new(judged(&app, request.into_inner()).await)) })
+    }
+}
+
+/// The client's fields as Envoy tells them. `Host` is what Envoy has routed by.
+struct Told<'a>(&'a HttpRequest);
+
+impl Fields for Told<'_> {
+    fn values<'a>(&'a self, name: &str) -> impl Iterator<Item = &'a [u8]> {
+        let lower = name.to_ascii_lowercase();
+        let host = (lower == "host").then_some(self.0.host.as_bytes());
+        let joined = if host.is_some() { None } else { self.0.headers.get(&lower).map(String::as_bytes) };
+        let is_host = host.is_some();
+        let raw = self.0.header_map.iter().flat_map(|map| &map.headers).filter(move |header| !is_host && header.key.eq_ignore_ascii_case(&lower));
+        let raw = raw.map(|header| if header.raw_value.is_empty() { header.value.as_bytes() } else { &header.raw_value[..] });
+        host.into_iter().chain(joined).chain(raw)
+    }
+}
+
+async fn judged(app: &App, check: CheckRequest) -> CheckResponse {
+    let attributes = check.attributes.unwrap_or_default();
+    let client_ip = attributes.source.and_then(|source| source.address).and_then(|address| address.socket_address);
+    let client_ip = client_ip.and_then(|address| address.address.parse().ok());
+    let http = attributes.request.and_then(|request| request.http);
+    let fields = http.as_ref().map(Told);
+    let given = fields.as_ref().and_then(|fields| fields.single("x-request-id").ok().flatten()).and_then(|id| std::str::from_utf8(id).ok());
+    let request_id = request::request_id_from(app, given);
+    let (Some(http), Some(fields)) = (&http, &fields) else {
+        return written(Reply::not_asked_properly("The check tells of no HTTP request.", &request_id));
+    };
+    let handed = if http.raw_body.is_empty() { http.body.as_bytes() } else { &http.raw_body };
+    let question = Question {
+        request: schemes::Request { method: &http.method, target: &http.path, fields, client_ip },
+        body: envoy::body(fields, handed),
+        require: attributes.context_extensions.get("require").map_or("", String::as_str),
+        secure: http.scheme == "https",
+        request_id: &request_id,
+    };
+    written(reply::reply(app, &question).await)
+}
+
+fn written(reply: Reply) -> CheckResponse {
+    let (code, http_response) = match reply {
+        Reply::Yes(identity, rate) => {
+            let headers = IDENTITY
+                .iter()
+                .zip(identity)
+                .map(|(name, value)| HeaderValueOption::set(name.as_str(), value.to_str().unwrap_or("-").to_owned()))
+                .collect();
+            let headers_to_remove = CREDENTIALS.map(str::to_owned).to_vec();
+            (0, HttpResponse::Ok(OkHttpResponse { headers, headers_to_remove, response_headers_to_add: rate_headers(rate) }))
+        }
+        Reply::No(denial) => (grpc_code(denial.status), HttpResponse::Denied(denied(denial))),
+    };
+    CheckResponse { status: Some(Status { code }), http_response: Some(http_response) }
+}
+
+fn denied(denial: Denial) -> DeniedHttpResponse {
+    let fixed = [("content-type", Some("application/problem+json".to_owned())), ("cache-control", Some("no-store".to_owned()))];
+    let request_id = REQUEST_ID;
+    let own = [
+        ("www-authenticate", denial.challenge),
+        ("retry-after", denial.retry_after.map(|seconds| seconds.to_string())),
+        (request_id.as_str(), Some(denial.request_id)),
+    ];
+    let headers = fixed.into_iter().chain(own).filter_map(|(name, value)| Some(HeaderValueOption::set(name, value?)));
+    let headers = headers.chain(rate_headers(denial.rate)).collect();
+    DeniedHttpResponse { status: Some(HttpStatus { code: i32::from(denial.status) }), headers, body: denial.problem }
+}
+
+fn rate_headers(rate: Option<Rate>) -> Vec<HeaderValueOption> {
+    rate.iter().flat_map(Rate::headers).map(|(name, value)| HeaderValueOption::set(name, value)).collect()
+}
+
+/// google.rpc.Code
+const fn grpc_code(status: u16) -> i32 {
+    match status {
+        401 => 16,
+        403 => 7,
+        429 => 8,
+        500.. => 14,
+        _ => 3,
+    }
+}

@@ -1,0 +1,94 @@
+//! `/verify/forward`: Caddy, Traefik, APISIX, HAProxy and Apache, which tell of the request in `X-Forwarded-*` and pass on what we answer.
+//!
+//! What the route needs stands in the address of the check (`?require=orders:read`), where no client can write.
+use std::net::IpAddr;
+
+use bytes::Bytes;
+use claviger_domain::schemes::{self, Fields, signing::Body};
+use http_body_util::Full;
+use hyper::{HeaderMap, Request, Response, header::HeaderValue};
+
+use super::{
+    Question,
+    handed::{self, HandedBody},
+    reply::{self, Reply},
+};
+use crate::{app::App, request};
+
+/// The client's own fields. Its `Host` is what the gateway says it was: on the check itself it may be ours.
+struct Forwarded<'a>(&'a HeaderMap);
+
+impl Fields for Forwarded<'_> {
+    fn values<'a>(&'a self, name: &str) -> impl Iterator<Item = &'a [u8]> {
+        let name = if name == "host" { "x-forwarded-host" } else { name };
+        self.0.get_all(name).iter().map(HeaderValue::as_bytes)
+    }
+}
+
+/// The handler, for the router's sake; the gateway listener calls [`answer_forward`] directly.
+pub(crate) async fn forward(axum::extract::State(app): axum::extract::State<App>, request: axum::extract::Request) -> Response<axum::body::Body> {
+    answer_forward(&app, request).await.map(axum::body::Body::new)
+}
+
+pub(crate) async fn answer_forward<B: HandedBody>(app: &App, request: Request<B>) -> Response<Full<Bytes>> {
+    let (parts, body) = request.into_parts();
+    let headers = &parts.headers;
+    let request_id = request::request_id(app, headers);
+    let body = match handed::read(body).await {
+        Ok(body) => body,
+        Err(problem) => return Reply::body_refused(&problem, &request_id).into_http(),
+    };
+    // said twice, it was said by the client too
+    let fields = Forwarded(headers);
+    let told = |name| fields.single(name).ok().flatten().and_then(|value| std::str::from_utf8(value).ok());
+    let (Some(method), Some(target)) = (told("x-forwarded-method"), told("x-forwarded-uri")) else {
+        return Reply::not_asked_properly("The gateway must send X-Forwarded-Method and X-Forwarded-Uri, each once.", &request_id).into_http();
+    };
+    let request = schemes::Request { method, target, fields: &fields, client_ip: client_ip(headers) };
+    // an empty body proves nothing: these gateways hand over one or none, whatever the client sent
+    let body = if body.is_empty() { Body::NotSeen } else { Body::Given(&body) };
+    let require = required(parts.uri.query());
+    reply::reply(app, &Question { request, body, require: &require, secure: told("x-forwarded-proto") == Some("https"), request_id: &request_id })
+        .await
+        .into_http()
+}
+
+/// The last address in `X-Forwarded-For`: the one that the gateway itself has seen. Those before it are hearsay.
+pub(super) fn client_ip(headers: &HeaderMap) -> Option<IpAddr> {
+    let last = headers.get_all("x-forwarded-for").iter().next_back()?.to_str().ok()?;
+    last.rsplit(',').next()?.trim().parse().ok()
+}
+
+/// The scopes in `?require=`, joined by blanks.
+fn required(query: Option<&str>) -> String {
+    let pairs: Vec<(String, String)> = query.and_then(|query| serde_urlencoded::from_str(query).ok()).unwrap_or_default();
+    pairs.into_iter().filter(|(name, _)| name == "require").map(|(_, value)| value).collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_client_is_who_the_gateway_saw_and_not_whom_the_client_names() {
+        for (values, seen) in [
+            (&["203.0.113.9, 192.0.2.1"][..], Some("192.0.2.1")),
+            (&["203.0.113.9", "2001:db8::1"], Some("2001:db8::1")),
+            (&["192.0.2.1, "], None),
+            (&["192.0.2.1, unknown"], None),
+            (&[], None),
+        ] {
+            let mut headers = HeaderMap::new();
+            for value in values {
+                headers.append("x-forwarded-for", HeaderValue::from_static(value));
+            }
+            assert_eq!(client_ip(&headers).map(|ip| ip.to_string()).as_deref(), seen, "{values:?}");
+        }
+    }
+
+    #[test]
+    fn what_a_route_needs_is_read_from_the_address_of_the_check() {
+        assert_eq!(required(Some("require=a:b%20c:d&x=y&require=e:f")), "a:b c:d e:f");
+        assert_eq!(required(Some("x=y")) + &required(None), "");
+    }
+}

@@ -1,0 +1,252 @@
+//! The answer to a check, before it takes a gateway's form: who it is, or why not. HTTP, nginx's own form of it, and gRPC are written from it.
+use std::{sync::LazyLock, time::Instant};
+
+use bytes::Bytes;
+use claviger_domain::{
+    judge::Refusal,
+    schemes::{self, Fields, Presented},
+};
+use http_body_util::Full;
+use hyper::{
+    HeaderMap, Response, StatusCode,
+    header::{CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE},
+};
+
+use super::{Allowed, Question, Rate, Verdict, verify};
+use crate::{
+    app::App,
+    config::Preflight,
+    problem::{Code, Problem},
+    request,
+};
+
+/// The identity headers, in the order of [`Reply::Yes`].
+pub(crate) const IDENTITY: [HeaderName; 7] = [
+    HeaderName::from_static("x-claviger-account"),
+    HeaderName::from_static("x-claviger-acting-account"),
+    HeaderName::from_static("x-claviger-credential"),
+    HeaderName::from_static("x-claviger-kind"),
+    HeaderName::from_static("x-claviger-scopes"),
+    REQUEST_ID,
+    HeaderName::from_static("x-claviger-content-digest"),
+];
+pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-claviger-request-id");
+
+/// Room for the fields of an answer, those that hyper adds included.
+const FIELDS: usize = 12;
+const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
+const NOTHING: HeaderValue = HeaderValue::from_static("-");
+
+/// What carries a credential, and ends at the gateway.
+pub(crate) const CREDENTIALS: [&str; 4] = ["authorization", "proxy-authorization", "x-api-key", "apikey"];
+
+/// The answer to a check.
+pub(crate) enum Reply {
+    /// Let it through, with these values of [`IDENTITY`]. None is ever empty: what we do not set, a client could. And what is left of its quota.
+    Yes([HeaderValue; 7], Option<Rate>),
+    /// Do not, and tell the client this.
+    No(Denial),
+}
+
+/// What a refused client is told.
+pub(crate) struct Denial {
+    pub(crate) status: u16,
+    pub(crate) challenge: Option<String>,
+    /// In seconds.
+    pub(crate) retry_after: Option<u32>,
+    pub(crate) rate: Option<Rate>,
+    /// An `application/problem+json` document.
+    pub(crate) problem: String,
+    pub(crate) request_id: String,
+}
+
+/// Judges a request and writes the answer down.
+pub(crate) async fn reply<F: Fields>(app: &App, question: &Question<'_, F>) -> Reply {
+    let started = Instant::now();
+    let reply = judged(app, question).await;
+    app.metrics.answered(started);
+    reply
+}
+
+async fn judged<F: Fields>(app: &App, question: &Question<'_, F>) -> Reply {
+    if passes_as_preflight(app, &question.request) {
+        return Reply::Yes(nobody(question.request_id), None);
+    }
+    match verify(app, question).await {
+        Verdict::Allowed(allowed) => Reply::Yes(identity(&allowed, question.request_id), allowed.rate),
+        Verdict::Refused(refusal, missing) => {
+            let (challenge, retry_after) = (challenge(refusal, missing.as_deref()), retry_after(refusal));
+            let denial = if missing.is_some() {
+                Denial::of(&Problem::refused(refusal, missing), question.request_id)
+            } else {
+                Denial::prepared(refusal, question.request_id)
+            };
+            Reply::No(Denial { challenge, retry_after, ..denial })
+        }
+        Verdict::Limited(rate) => Reply::No(Denial {
+            retry_after: Some(rate.retry_after()),
+            rate: Some(rate),
+            ..Denial::of(&Problem::from(Refusal::RateLimited), question.request_id)
+        }),
+        Verdict::CannotSay => Reply::No(Denial { retry_after: Some(1), ..Denial::of(&Problem::unavailable(""), question.request_id) }),
+    }
+}
+
+impl Denial {
+    fn of(problem: &Problem, request_id: &str) -> Self {
+        Self {
+            status: problem.status,
+            challenge: None,
+            retry_after: None,
+            rate: None,
+            problem: request::problem_json(problem, request_id).to_string(),
+            request_id: request_id.to_owned(),
+        }
+    }
+
+    /// As [`Self::of`], from a text that was written once: a flood of junk must not cost more than what it floods.
+    fn prepared(refusal: Refusal, request_id: &str) -> Self {
+        const HERE: &str = "the-request-id";
+        static TEXTS: LazyLock<[[String; 2]; Refusal::ALL.len()]> = LazyLock::new(|| {
+            Refusal::ALL.map(|refusal| {
+                let text = request::problem_json(&Problem::from(refusal), HERE).to_string();
+                let (before, after) = text.split_once(HERE).unwrap_or_default();
+                [before.to_owned(), after.to_owned()]
+            })
+        });
+        // an id is of letters, digits and `-_.:` only: in JSON it stands for itself
+        let [before, after] = &TEXTS[refusal as usize];
+        Self {
+            status: refusal.status(),
+            challenge: None,
+            retry_after: None,
+            rate: None,
+            problem: [before, request_id, after].concat(),
+            request_id: request_id.to_owned(),
+        }
+    }
+}
+
+impl Reply {
+    /// The gateway did not say what it must: nothing can be judged, and nothing is.
+    pub(crate) fn not_asked_properly(why: &str, request_id: &str) -> Self {
+        Self::No(Denial::of(&Problem::new(Code::HeaderInvalid, why), request_id))
+    }
+
+    /// The body is longer than what is read for a check.
+    pub(crate) fn body_refused(problem: &Problem, request_id: &str) -> Self {
+        Self::No(Denial::of(problem, request_id))
+    }
+
+    /// As HTTP: exactly 200, or the true status with its problem.
+    pub(crate) fn into_http(self) -> Response<Full<Bytes>> {
+        match self {
+            Self::Yes(identity, rate) => {
+                let mut headers = HeaderMap::with_capacity(FIELDS);
+                headers.insert(CACHE_CONTROL, NO_STORE);
+                for (name, value) in IDENTITY.into_iter().zip(identity) {
+                    headers.insert(name, value);
+                }
+                write_rate(&mut headers, rate);
+                let mut response = Response::new(Full::new(Bytes::new()));
+                *response.headers_mut() = headers;
+                response
+            }
+            Self::No(denial) => denial.into_http(),
+        }
+    }
+}
+
+impl Denial {
+    fn into_http(mut self) -> Response<Full<Bytes>> {
+        let mut response = Response::new(Full::new(Bytes::from(std::mem::take(&mut self.problem))));
+        *response.status_mut() = StatusCode::from_u16(self.status).unwrap_or(StatusCode::FORBIDDEN);
+        let headers = response.headers_mut();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        self.write(headers);
+        response
+    }
+
+    /// Every field but what is said of the body.
+    pub(crate) fn write(self, headers: &mut HeaderMap) {
+        headers.insert(CACHE_CONTROL, NO_STORE);
+        let challenge = self.challenge.and_then(|challenge| HeaderValue::try_from(challenge).ok());
+        let request_id = HeaderValue::try_from(self.request_id).ok();
+        let retry_after = self.retry_after.map(HeaderValue::from);
+        for (name, value) in [(WWW_AUTHENTICATE, challenge), (RETRY_AFTER, retry_after), (REQUEST_ID, request_id)] {
+            if let Some(value) = value {
+                headers.insert(name, value);
+            }
+        }
+        write_rate(headers, self.rate);
+    }
+}
+
+fn write_rate(headers: &mut HeaderMap, rate: Option<Rate>) {
+    for (name, value) in rate.iter().flat_map(Rate::headers) {
+        if let Ok(value) = HeaderValue::try_from(value) {
+            headers.insert(HeaderName::from_static(name), value);
+        }
+    }
+}
+
+/// The challenge of RFC 6750, section 3. All of it in one field: nginx before 1.23 passes on only the first.
+fn challenge(refusal: Refusal, missing: Option<&str>) -> Option<String> {
+    let words = match refusal {
+        Refusal::NoCredential => "",
+        Refusal::Unauthenticated | Refusal::Replayed => ", error=\"invalid_token\"",
+        Refusal::InsufficientScope => ", error=\"insufficient_scope\"",
+        _ => return None,
+    };
+    // what is missing stands in the challenge too
+    let scope = missing.filter(|missing| !missing.is_empty()).map_or_else(String::new, |missing| format!(", scope=\"{missing}\""));
+    Some(format!("Bearer realm=\"claviger\"{words}{scope}"))
+}
+
+/// When to try again, in seconds.
+const fn retry_after(refusal: Refusal) -> Option<u32> {
+    match refusal {
+        Refusal::TooManyFailures => Some(30),
+        _ => None,
+    }
+}
+
+/// Whether it is a browser's preflight (Fetch standard, section 3.3) which the operator lets through: it never carries a credential, and
+/// what carries one is judged.
+fn passes_as_preflight<F: Fields>(app: &App, request: &schemes::Request<'_, F>) -> bool {
+    let has = |name| matches!(request.fields.single(name), Ok(Some(_)));
+    request.method == "OPTIONS"
+        && app.settings.preflight == Some(Preflight::Pass)
+        && !has("signature")
+        && has("origin")
+        && has("access-control-request-method")
+        && matches!(schemes::present(request.fields), Presented::Nothing)
+}
+
+fn identity(allowed: &Allowed, request_id: &str) -> [HeaderValue; 7] {
+    let (entry, room) = (&allowed.entry, &mut [0; 36]);
+    [
+        value(entry.account_id.write(room)),
+        value(allowed.acting_account.write(room)),
+        value(entry.id.write(room)),
+        HeaderValue::from_static(entry.kind.as_str()),
+        value(allowed.scopes()),
+        value(request_id),
+        value(allowed.content_digest.as_deref().unwrap_or_default()),
+    ]
+}
+
+/// The identity of a request that nobody in particular sent.
+fn nobody(request_id: &str) -> [HeaderValue; 7] {
+    let mut identity = [NOTHING; 7];
+    identity[5] = value(request_id);
+    identity
+}
+
+fn value(text: &str) -> HeaderValue {
+    match text {
+        "" => NOTHING,
+        "*" => HeaderValue::from_static("*"),
+        text => HeaderValue::from_str(text).unwrap_or(NOTHING),
+    }
+}

@@ -1,0 +1,125 @@
+//! Signed requests, in whichever dialect: our own family's, draft-cavage-12, RFC 9421. One key, one policy, one memory of what was seen.
+use claviger_domain::{
+    credential,
+    judge::Refusal,
+    schemes::{
+        Fields, cavage, hmac,
+        message_signatures::{self, Site, Unreadable},
+        signing::{self, Algorithm, Explanation, Failure, Key, Verified},
+    },
+    time::Timestamp,
+    token::Purpose,
+};
+
+use super::{No, Proven, Question, RefusedSignature, entry::nobodys_key, replays};
+use crate::app::App;
+
+/// What a signed request says of its signature.
+pub(super) enum Signed<'a> {
+    Hmac(hmac::Parameters<'a>),
+    Cavage(cavage::Parameters<'a>),
+    Message(message_signatures::Parameters<'a>),
+}
+
+/// The signature in `Signature` and `Signature-Input`, if it names a key of ours: others there are the business of others.
+///
+/// # Errors
+/// When it cannot be read in one way only.
+pub(super) fn in_fields<'a, F: Fields>(app: &App, fields: &'a F) -> Result<Option<Signed<'a>>, Refusal> {
+    let one = |name| fields.single(name).map_err(|_| Refusal::SeveralCredentials);
+    let Some(signature) = one("signature")? else { return Ok(None) };
+    let is_ours = |id: &str| app.format.is_public_id(Purpose::Hmac, id);
+    match one("signature-input")? {
+        None => Ok(cavage::parse_field(signature).filter(|parameters| is_ours(parameters.key_id)).map(Signed::Cavage)),
+        Some(input) => match message_signatures::parse(input, signature, is_ours) {
+            Ok(parameters) => Ok(Some(Signed::Message(parameters))),
+            Err(Unreadable::NoneOurs) => Ok(None),
+            Err(Unreadable::SeveralOurs) => Err(Refusal::SeveralCredentials),
+            Err(Unreadable::Malformed | Unreadable::LabelsDiffer) => Err(Refusal::Unauthenticated),
+        },
+    }
+}
+
+impl Signed<'_> {
+    const fn key_id(&self) -> &str {
+        match self {
+            Self::Hmac(parameters) => parameters.username,
+            Self::Cavage(parameters) => parameters.key_id,
+            Self::Message(parameters) => parameters.key_id,
+        }
+    }
+
+    fn algorithm(&self) -> Algorithm {
+        match self {
+            Self::Hmac(parameters) => parameters.algorithm,
+            Self::Cavage(parameters) => parameters.hash(),
+            Self::Message(_) => Algorithm::Sha256,
+        }
+    }
+
+    /// Whether it may not come twice, whatever its credential says: a nonce was signed.
+    const fn has_nonce(&self) -> bool {
+        matches!(self, Self::Message(message_signatures::Parameters { nonce: Some(_), .. }))
+    }
+
+    fn check<F: Fields>(&self, question: &Question<'_, F>, key: &Key, now: Timestamp, policy: &signing::Policy) -> Result<Verified, Failure> {
+        let (request, body) = (&question.request, question.body);
+        match self {
+            Self::Hmac(parameters) => hmac::check(parameters, request, body, key, now, policy),
+            Self::Cavage(parameters) => cavage::check(parameters, request, body, key, now, policy),
+            Self::Message(parameters) => message_signatures::check(parameters, request, &site(question), body, key, now, policy),
+        }
+    }
+
+    fn explain<F: Fields>(&self, question: &Question<'_, F>, failure: Failure, now: Timestamp) -> Explanation {
+        match self {
+            Self::Hmac(parameters) => hmac::explain(parameters, &question.request, failure, now),
+            Self::Cavage(parameters) => cavage::explain(parameters, &question.request, failure, now),
+            Self::Message(parameters) => message_signatures::explain(parameters, &question.request, &site(question), failure, now),
+        }
+    }
+}
+
+/// Where the client sent it. Every adapter gives the client's own `Host`.
+fn site<'a, F: Fields>(question: &Question<'a, F>) -> Site<'a> {
+    let host = question.request.fields.single("host").ok().flatten().and_then(|host| std::str::from_utf8(host).ok());
+    Site { secure: question.secure, authority: host.unwrap_or_default() }
+}
+
+/// Proves a signed request. Why one is refused is kept for the people of its account; the client learns only that it is.
+pub(super) async fn prove<F: Fields>(app: &App, signed: &Signed<'_>, question: &Question<'_, F>, now: Timestamp) -> Result<Proven, No> {
+    let (policy, algorithm) = (signing::Policy::default(), signed.algorithm());
+    let known = app.format.is_public_id(Purpose::Hmac, signed.key_id());
+    let entry = if known { app.index.credential(signed.key_id()).await? } else { None };
+    let entry = entry.filter(|entry| entry.kind == credential::Kind::Hmac);
+    let mut keys = entry.iter().flat_map(|entry| entry.signing_keys(algorithm, now)).peekable();
+    let nobody = keys.peek().is_none().then(|| nobodys_key(algorithm));
+    let keys = keys.map(|(secret, key)| (Some(secret), key)).chain(nobody.map(|key| (None, key)));
+    let mut failure = None;
+    for (secret, key) in keys {
+        match signed.check(question, key, now, &policy) {
+            Ok(verified) => {
+                let entry = entry.clone().ok_or(Refusal::Unauthenticated)?;
+                if entry.refuse_replays || signed.has_nonce() {
+                    match app.replays.note(verified.replay_key, verified.signed_at, now, policy.skew) {
+                        replays::Answer::New => {}
+                        replays::Answer::Seen => return Err(Refusal::Replayed.into()),
+                        replays::Answer::CannotSay => return Err(No::CannotSay),
+                    }
+                }
+                return Ok(Proven { secret, content_digest: verified.content_digest.map(|digest| digest.to_string()), ..Proven::from(entry) });
+            }
+            Err(why) => failure = Some(why),
+        }
+    }
+    if let (Some(entry), Some(failure)) = (entry, failure) {
+        app.refusals.keep(RefusedSignature {
+            request_id: question.request_id.to_owned(),
+            at: now,
+            account_id: entry.account_id,
+            public_id: entry.public_id().to_owned(),
+            explanation: signed.explain(question, failure, now),
+        });
+    }
+    Err(Refusal::Unauthenticated.into())
+}

@@ -1,0 +1,68 @@
+//! The contracts of the gateways that the real ones in the system's tests do not reach: what is missing, what is said twice, what a route needs.
+use axum::{body::Body, http::Request};
+use serde_json::json;
+
+use crate::common::{Answer, World};
+
+/// An API key that may read orders, and nothing else.
+async fn limited(world: &World) -> String {
+    let account = world.account("business", "Acme").await;
+    let wish = json!({ "kind": "api_key", "name": "x", "access": { "level": "fine_grained", "scopes": ["orders:read"] } });
+    let made = world.operator().post(&format!("/v1/accounts/{account}/credentials"), wish).await;
+    made.json()["secret"].as_str().expect("a key").to_owned()
+}
+
+async fn forward(world: &World, uri: &str, fields: &[(&str, &str)]) -> Answer {
+    let request = fields.iter().fold(Request::get(uri), |request, (name, value)| request.header(*name, *value));
+    world.at_gateway(request.body(Body::empty()).expect("a request")).await
+}
+
+#[tokio::test]
+async fn a_gateway_that_does_not_say_what_was_asked_gets_no_yes() {
+    let world = World::sqlite().await;
+    let key = limited(&world).await;
+    let (method, uri) = (("x-forwarded-method", "GET"), ("x-forwarded-uri", "/orders"));
+    for fields in [vec![], vec![method], vec![uri], vec![method, uri, uri], vec![method, method, uri]] {
+        let with_key: Vec<_> = fields.iter().copied().chain([("x-api-key", key.as_str())]).collect();
+        let answer = forward(&world, "/verify/forward?require=orders:read", &with_key).await;
+        answer.assert_problem_of_a_check(400, "header_invalid");
+    }
+}
+
+#[tokio::test]
+async fn what_a_route_needs_comes_from_the_address_of_the_check_and_never_from_the_client() {
+    let world = World::sqlite().await;
+    let key = limited(&world).await;
+    let fields = [("x-forwarded-method", "GET"), ("x-forwarded-uri", "/orders"), ("x-api-key", key.as_str())];
+    assert_eq!(forward(&world, "/verify/forward?require=orders:read", &fields).await.status, 200);
+    let refused = forward(&world, "/verify/forward?require=orders:write", &fields).await;
+    refused.assert_problem_of_a_check(403, "insufficient_scope");
+    assert_eq!(refused.json()["required_scopes"], json!(["orders:write"]));
+    assert_eq!(refused.header("www-authenticate"), r#"Bearer realm="claviger", error="insufficient_scope", scope="orders:write""#);
+    let claiming: Vec<_> = fields.iter().copied().chain([("x-claviger-require", "orders:read")]).collect();
+    forward(&world, "/verify/forward", &claiming).await.assert_problem_of_a_check(403, "insufficient_scope");
+}
+
+#[tokio::test]
+async fn envoy_asks_with_any_method_and_any_path_and_is_told_what_to_remove() {
+    let world = World::sqlite().await;
+    let key = limited(&world).await;
+    for (method, path) in
+        [("GET", "/verify/envoy"), ("PROPFIND", "/verify/envoy/"), ("DELETE", "/verify/envoy/a/b?c=d"), ("OPTIONS", "/verify/envoy/a")]
+    {
+        let request = Request::builder().method(method).uri(path).header("x-api-key", &key).header("x-claviger-require", "orders:read");
+        let answer = world.at_gateway(request.body(Body::empty()).expect("a request")).await;
+        assert_eq!(answer.status, 200, "{method} {path} {answer:?}");
+        assert_eq!(answer.header("x-envoy-auth-headers-to-remove"), "authorization,proxy-authorization,x-api-key,apikey");
+        assert_eq!((answer.header("x-claviger-scopes"), answer.header("x-claviger-content-digest")), ("orders:read", "-"));
+    }
+}
+
+#[tokio::test]
+async fn a_body_beyond_the_bound_is_not_checked_and_not_let_through() {
+    let world = World::sqlite().await;
+    let key = limited(&world).await;
+    let request = Request::post("/verify/envoy/orders").header("x-api-key", &key).header("x-claviger-require", "orders:read");
+    let answer = world.at_gateway(request.body(Body::from(vec![0; 1024 * 1024 + 1])).expect("a request")).await;
+    answer.assert_problem_of_a_check(413, "body_too_large");
+}

@@ -1,0 +1,132 @@
+//! The layer around a service, in front of a real Claviger.
+use std::{net::SocketAddr, time::Duration};
+
+use axum::{Extension, Router, extract::ConnectInfo, http::HeaderMap, routing::any};
+use claviger_testkit::{
+    http::{Connection, Request},
+    process::Server,
+    stub::{Reply, Stub},
+};
+use claviger_tower::{Identity, VerifyLayer};
+use serde_json::{Value, json};
+
+/// The service, on a free port; it says who called, and which fields it saw.
+fn serve(hub: &str) -> SocketAddr {
+    let verify = VerifyLayer::new(hub)
+        .expect("an address")
+        .timeout(Duration::from_millis(500))
+        .client_ip(|extensions| extensions.get::<ConnectInfo<SocketAddr>>().map(|ConnectInfo(address)| address.ip()));
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    listener.set_nonblocking(true).expect("a socket");
+    let address = listener.local_addr().expect("bound");
+    std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+        runtime.block_on(async move {
+            let hello = |Extension(who): Extension<Identity>, headers: HeaderMap| async move {
+                let fields: Vec<&str> = headers.keys().map(|name| name.as_str()).collect();
+                let may = (who.may("orders:read"), who.may("orders:write"));
+                json!({ "account": who.account, "kind": who.kind, "digest": who.content_digest, "may": [may.0, may.1], "fields": fields }).to_string()
+            };
+            let app = Router::new().route("/orders", any(hello)).layer(verify);
+            let listener = tokio::net::TcpListener::from_std(listener).expect("a listener");
+            axum::serve(listener, app.into_make_service_with_connect_info::<SocketAddr>()).await.expect("served");
+        });
+    });
+    address
+}
+
+struct Hub {
+    server: Server,
+    operator: String,
+    account: String,
+}
+
+impl Hub {
+    fn start() -> Self {
+        let server = Server::start(&[]);
+        let operator = server.operator_key("tests");
+        let account =
+            server.request("POST", "/v1/accounts").bearer(&operator).json(&json!({ "kind": "business", "name": "Northwind" })).send().expect(201);
+        let account = account.json()["id"].as_str().expect("an id").to_owned();
+        Self { server, operator, account }
+    }
+
+    fn credential(&self, more: &Value) -> Value {
+        let mut wish = json!({ "kind": "api_key", "name": "Import", "access": { "level": "full" } });
+        for (name, value) in more.as_object().expect("an object") {
+            wish[name] = value.clone();
+        }
+        self.request("POST", "").json(&wish).send().expect(201).json()
+    }
+
+    fn request(&self, method: &str, rest: &str) -> Request {
+        self.server.request(method, &format!("/v1/accounts/{}/credentials{rest}", self.account)).bearer(&self.operator)
+    }
+}
+
+#[test]
+fn the_service_learns_who_calls_and_never_the_credential_and_a_deletion_counts_at_once() {
+    let mut hub = Hub::start();
+    let service = serve(&hub.server.gateway(""));
+    let url = format!("http://{service}/orders?page=1");
+    let made = hub.credential(&json!({ "allowed_networks": ["127.0.0.0/8"] }));
+    let key = made["secret"].as_str().expect("a key");
+    let request = Request::post(&url).bearer(key).header("X-Claviger-Account", "someone").header("X_Claviger_Account", "someone").body("hello");
+    let mut open = Connection::open(&service.to_string());
+    let seen = open.send(&request).expect(200).json();
+    assert_eq!(seen["account"], json!(hub.account));
+    assert_eq!((&seen["kind"], &seen["digest"], &seen["may"]), (&json!("api_key"), &Value::Null, &json!([true, true])));
+    let fields = seen["fields"].to_string();
+    assert!(!fields.contains("authorization") && !fields.contains("claviger"), "{fields}");
+
+    for (request, status, code) in [
+        (Request::get(&url), 401, "credential_required"),
+        (Request::get(&url).bearer(&format!("{key}x")), 401, "credential_invalid"),
+        (Request::get(&url).bearer(key).header("apikey", key), 400, "several_credentials"),
+    ] {
+        let refused = request.send().expect(status);
+        assert_eq!((refused.json()["code"].as_str(), refused.header("content-type")), (Some(code), Some("application/problem+json")));
+        assert_eq!(refused.headers("www-authenticate").len(), usize::from(status == 401));
+    }
+    let limited = hub.credential(&json!({ "access": { "level": "fine_grained", "scopes": ["orders:read"] } }));
+    Request::get(&url).bearer(limited["secret"].as_str().expect("a key")).header("X-Claviger-Require", "orders:read").send().expect(403);
+
+    hub.request("DELETE", &format!("/{}", made["id"].as_str().expect("an id"))).send().expect(204);
+    open.send(&request).expect(401);
+
+    hub.server.kill9();
+    let down = request.send().expect(503);
+    assert_eq!((down.header("retry-after"), down.json()["code"].as_str()), (Some("1"), Some("verifier_unavailable")));
+    hub.server.restart();
+    request.send().expect(401);
+}
+
+#[test]
+fn no_answer_a_late_one_and_a_strange_one_are_no_yes() {
+    type Answer = fn() -> Reply;
+    let strange: [(&str, Answer); 6] = [
+        ("late", || Reply::Hang(Duration::from_secs(60))),
+        ("a yes without a name", || Reply::status(200)),
+        ("a yes with half a name", || Reply::status(200).header("x-claviger-account", "a")),
+        ("another kind of yes", || Reply::status(204)),
+        ("elsewhere", || Reply::status(302).header("location", "/")),
+        ("an error", || Reply::status(500)),
+    ];
+    for (what, answer) in strange {
+        let hub = Stub::start(move |_| answer());
+        let service = serve(&format!("http://{}", hub.address()));
+        let answer = Request::get(&format!("http://{service}/orders")).bearer("anything").send();
+        assert_eq!(answer.status, 503, "{what}");
+    }
+}
+
+#[test]
+fn checks_share_a_connection() {
+    let names = ["account", "acting-account", "credential", "kind", "scopes", "request-id", "content-digest"];
+    let hub = Stub::start(move |_| names.iter().fold(Reply::status(200), |reply, name| reply.header(&format!("x-claviger-{name}"), "-")));
+    let service = serve(&format!("http://{}", hub.address()));
+    for _ in 0..5 {
+        Request::get(&format!("http://{service}/orders")).bearer("anything").send().expect(200);
+    }
+    assert_eq!((hub.seen().len(), hub.connections()), (5, 1));
+}
