@@ -6,5 +6,6 @@ mod demo;
 mod gateways;
 mod hostile_clients;
 mod nginx;
+mod oauth_client;
 mod postgres;
 mod secrets;
