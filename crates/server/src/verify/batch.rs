@@ -38,7 +38,7 @@ pub(crate) struct Answers {
 #[serde(untagged)]
 pub(crate) enum OneAnswer {
     /// A verdict.
-    Verdict(Answer),
+    Verdict(Box<Answer>),
     /// None.
     Problem {
         #[schema(value_type = Object)]
@@ -73,7 +73,7 @@ pub(crate) async fn verify_batch(
             Err(problem) => Err(problem),
         };
         answers.push(match answer {
-            Ok(answer) => OneAnswer::Verdict(answer),
+            Ok(answer) => OneAnswer::Verdict(Box::new(answer)),
             Err(problem) => OneAnswer::Problem { problem: request::problem_json(&problem, &request_id) },
         });
     }
