@@ -39,7 +39,7 @@ pub enum Kind {
     Traefik,
 }
 
-/// A running gateway; stopped when dropped.
+/// A running gateway; stopped when dropped. nginx and Envoy by gRPC have a second route, `/required/`, which needs `orders:read`.
 pub struct Gateway {
     running: Running,
     address: SocketAddr,
@@ -98,7 +98,11 @@ impl Gateway {
     fn nginx(claviger: &str, api: SocketAddr) -> Self {
         // 1.22 speaks HTTP/2 without TLS on a port of its own
         let http2 = free_port();
-        let surroundings = Surroundings { server: format!("listen 127.0.0.1:{http2} http2;"), ..Surroundings::default() };
+        let server = format!(
+            "listen 127.0.0.1:{http2} http2;
+            location /required/ {{ set $claviger_require orders:read; include claviger/protect.conf; proxy_pass http://api; }}"
+        );
+        let surroundings = Surroundings { server, ..Surroundings::default() };
         let nginx = Nginx::start_in(&surroundings, claviger, api);
         Self { address: nginx.address(), http2: Some(local(http2)), running: Running::Nginx(nginx) }
     }
@@ -204,7 +208,16 @@ fn envoy(by: &str, port: u16, claviger: &str, api: SocketAddr, folder: &Path) ->
         .replacen("address: 0.0.0.0, port_value: 80 ", &format!("address: 127.0.0.1, port_value: {port} "), 1)
         .replacen("address: 127.0.0.1, port_value: 8081 ", &format!("address: {host}, port_value: {claviger_port} "), 1)
         .replacen("address: 127.0.0.1, port_value: 8082 ", &format!("address: {}, port_value: {} ", api.ip(), api.port()), 1);
-    write(folder, "envoy.yaml", &text);
+    // a second route, which needs something
+    let route = r#"routes:
+                        - match: { prefix: "/required/" }
+                          route: { cluster: api }
+                          typed_per_filter_config:
+                            envoy.filters.http.ext_authz:
+                              "@type": type.googleapis.com/envoy.extensions.filters.http.ext_authz.v3.ExtAuthzPerRoute
+                              check_settings: { context_extensions: { require: "orders:read" } }
+"#;
+    write(folder, "envoy.yaml", &text.replacen("routes:\n", route, 1));
     let binary = target().join("envoy/envoy/_bin/envoy");
     assert!(
         binary.is_file(),

@@ -104,6 +104,29 @@ for_each_gateway! {
     traefik: TRAEFIK;
 }
 
+#[test]
+fn nginx_says_what_a_route_needs() {
+    required(NGINX);
+}
+
+#[test]
+fn envoy_says_by_grpc_what_a_route_needs() {
+    required(ENVOY_GRPC);
+}
+
+fn required(gate: Gate) {
+    let site = Site::of(gate, &[]);
+    let limited = |scope: &str| {
+        let made = site.credential(&json!({ "access": { "level": "fine_grained", "scopes": [scope] } }));
+        text(&made, "secret").to_owned()
+    };
+    let url = site.gateway.url("/required/orders");
+    site.allowed(&Request::get(&url).bearer(&limited("orders:read")));
+    let writes = limited("orders:write");
+    let refused = site.refused(&Request::get(&url).bearer(&writes).header("X-Claviger-Require", "orders:write"), 403);
+    assert_eq!(refused.json()["required_scopes"], json!(["orders:read"]));
+}
+
 /// A server, an API that says hello, and the gateway before it.
 struct Site {
     server: Server,

@@ -6,6 +6,7 @@ mod demo;
 mod gateways;
 mod hostile_clients;
 mod nginx;
+mod oauth_client;
 mod own_kind;
 mod postgres;
 mod secrets;

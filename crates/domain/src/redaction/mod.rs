@@ -140,11 +140,12 @@ impl Redactor {
         text.split('&').map(pair).collect::<Vec<_>>().join("&")
     }
 
-    /// What is percent-encoded, perhaps to hide something: kept as it is unless it holds a token when it is decoded.
+    /// What is percent-encoded, perhaps to hide something: looked through as it is, and decoded if it holds a token only then.
     fn encoded(&self, text: &str) -> String {
-        let plain = decoded(text);
+        let as_it_is = self.text(text);
+        let plain = decoded(&as_it_is);
         let kept = self.text(&plain);
-        if kept == plain { text.to_owned() } else { kept }
+        if kept == plain { as_it_is } else { kept }
     }
 
     /// Any text, without what looks like a credential of ours or like a JSON Web Token (RFC 7519).
