@@ -7,6 +7,7 @@ use claviger_domain::kind::Kinds;
 use claviger_server::{
     app::{App, operator_keys},
     clock::{Clock, OsChance},
+    cluster::Membership,
     config::Settings,
     keyring::KeyRing,
     public,
@@ -22,6 +23,7 @@ pub(crate) struct Fixture {
     pub(crate) account: String,
     pub(crate) public_id: String,
     pub(crate) token: String,
+    _membership: Membership,
 }
 
 impl Fixture {
@@ -31,6 +33,7 @@ impl Fixture {
         let store = Store::open_sqlite(&folder.join("claviger.db")).await?;
         let issuer = "http://127.0.0.1:8080".to_owned();
         let app = App::open(Settings::resolve(&[]), issuer, store, Kinds::built_in()?, keys, Clock::System, Arc::new(OsChance)).await?;
+        let membership = Membership::begin(app.clone(), "bench".to_owned(), None).await?;
         let key = operator_keys::create_from_command_line(&app, "bench").await.map_err(|problem| anyhow::anyhow!(problem.detail))?;
         let api = Api { router: public(app.clone()), key: key.expose().to_owned() };
 
@@ -41,7 +44,7 @@ impl Fixture {
         let made = api.send(Method::POST, &format!("/v1/accounts/{account}/credentials"), wish).await?;
         let exchange = json!({ "clientId": made["public_id"], "clientSecret": made["secret"] });
         let token = api.send(Method::POST, "/auth/token", exchange).await?;
-        Ok(Self { app, account, public_id: text(&made, "public_id")?, token: text(&token, "access_token")? })
+        Ok(Self { app, account, public_id: text(&made, "public_id")?, token: text(&token, "access_token")?, _membership: membership })
     }
 
     /// What nginx asks with: the fields that `deploy/nginx/` adds, and those of a small client.

@@ -2,7 +2,10 @@
 use std::{net::SocketAddr, path::PathBuf};
 
 use anyhow::Context;
-use claviger_server::config::{Partial, Settings};
+use claviger_server::{
+    cluster::Mode,
+    config::{Partial, Settings},
+};
 
 use crate::print;
 
@@ -30,6 +33,12 @@ pub(crate) struct Flags {
     /// A TOML file of account kinds
     #[arg(long, env = "CLAVIGER_KINDS", value_name = "FILE")]
     kinds: Option<PathBuf>,
+    /// The length of every node's lease in seconds, 1 to 60 [default: what the nodes have, at first 10]
+    #[arg(long, env = "CLAVIGER_LEASE", value_name = "SECONDS")]
+    lease: Option<u64>,
+    /// How a node makes sure that it is not behind: lease, read_index or direct [default: lease]
+    #[arg(long, env = "CLAVIGER_REVOCATION", value_name = "MODE")]
+    revocation: Option<Mode>,
     /// A TOML file of settings
     #[arg(long, env = "CLAVIGER_CONFIG", value_name = "FILE")]
     config: Option<PathBuf>,
@@ -54,6 +63,8 @@ impl Flags {
             public_url: self.public_url.clone(),
             prefix: self.prefix.clone(),
             kinds: self.kinds.clone(),
+            lease: self.lease,
+            revocation: self.revocation,
         };
         let mut settings = Settings::resolve(&[&flags, &file]);
         if let Some(url) = &mut settings.public_url {

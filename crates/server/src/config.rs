@@ -3,6 +3,8 @@ use std::{fmt, net::SocketAddr, path::PathBuf};
 
 use serde::Deserialize;
 
+use crate::cluster::Mode;
+
 /// Defines every setting once: its type, default, whether it is secret, and its sentence.
 macro_rules! settings {
     ($($(#[$doc:meta])* $name:ident: $type:ty = $default:expr, $secret:literal;)*) => {
@@ -46,6 +48,10 @@ settings! {
     prefix: String = Some("clv".to_owned()), false;
     /// A TOML file of account kinds that adds to the built-in ones, or replaces some.
     kinds: PathBuf = None, false;
+    /// The length of every node's lease, in seconds, 1 to 60: an outage of the database survived, against the wait for a node that is cut off. Without it, what the nodes have.
+    lease: u64 = None, false;
+    /// How a node makes sure that it is not behind: lease, read_index or direct.
+    revocation: Mode = Some(Mode::Lease), false;
 }
 
 impl fmt::Debug for Settings {
@@ -79,6 +85,18 @@ impl Shown for PathBuf {
 }
 
 impl Shown for SocketAddr {
+    fn to_shown(&self) -> String {
+        self.to_string()
+    }
+}
+
+impl Shown for u64 {
+    fn to_shown(&self) -> String {
+        self.to_string()
+    }
+}
+
+impl Shown for Mode {
     fn to_shown(&self) -> String {
         self.to_string()
     }

@@ -26,7 +26,7 @@ macro_rules! migrations {
     };
 }
 
-const MIGRATIONS: &[Migration] = migrations![1 "0001_foundation", 2 "0002_life_cycle"];
+const MIGRATIONS: &[Migration] = migrations![1 "0001_foundation", 2 "0002_life_cycle", 4 "0004_lease"];
 
 const APPLIED: &str = "SELECT version, sha256 FROM migration ORDER BY version";
 const REMEMBER: &str = "INSERT INTO migration (version, name, sha256) VALUES ($1, $2, $3)";
@@ -58,7 +58,7 @@ fn missing(applied: Vec<Row>, text: impl Fn(&Migration) -> &'static str) -> Resu
         let Some(migration) = MIGRATIONS.get(at).filter(|migration| migration.version == version) else {
             return Err(StoreError::Unusable(format!(
                 "it was migrated to version {version} by a later Claviger; this one knows {}",
-                MIGRATIONS.len()
+                MIGRATIONS.last().map_or(0, |migration| migration.version)
             )));
         };
         if sha256 != fingerprint(text(migration)) {

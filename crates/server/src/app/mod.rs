@@ -1,5 +1,5 @@
 //! What the server can do: one file per noun, one function per verb. The console renders a verb's result as HTML, the API as JSON.
-use std::{ops::Deref, sync::Arc};
+use std::{ops::Deref, sync::Arc, time::Duration};
 
 use claviger_domain::{
     account::{Account, Status},
@@ -12,10 +12,12 @@ use claviger_domain::{
     secret::Digest,
     token::Format,
 };
+use claviger_lease::Terms;
 use claviger_store::{Recorded, Store, StoreError, Tx};
 
 use crate::{
     clock::Clock,
+    cluster::{Cluster, Gate, LeaseClock, Settled},
     config::Settings,
     keyring::KeyRing,
     metrics::Metrics,
@@ -58,6 +60,8 @@ pub struct Inner {
     pub tokens: Tokens,
     /// What verification knows.
     pub index: Index,
+    /// The nodes, and what every change waits for.
+    pub cluster: Cluster,
     pub(crate) metrics: Metrics,
     pub(crate) passwords: Passwords,
     pub(crate) refusals: Refusals,
@@ -112,7 +116,9 @@ impl App {
         let format = Format::new(settings.prefix.as_deref().unwrap_or("clv"), keys.tag.clone())?;
         let tokens = Tokens::new(&keys, issuer, &*chance).ok_or(OpenError::SigningKey)?;
         let keys = Arc::new(keys);
-        let index = Index::open(store.clone(), keys.clone()).await?;
+        let gate = Arc::new(Gate::new(agree(&store, &settings).await?, LeaseClock::System, settings.revocation.unwrap_or_default()));
+        let index = Index::open(store.clone(), keys.clone(), gate.clone()).await?;
+        let cluster = Cluster::new(store.clone(), gate, clock.clone());
         let passwords = Passwords::new(&*chance).ok_or(OpenError::SigningKey)?;
         let dummy_digest = keys.pepper.digest(format.secret(&*chance).expose().as_bytes());
         let metrics = Metrics::new();
@@ -126,6 +132,7 @@ impl App {
             format,
             tokens,
             index,
+            cluster,
             metrics,
             passwords,
             refusals: Refusals::default(),
@@ -203,24 +210,35 @@ impl App {
         }
     }
 
-    /// Commits, and does not return before no answer of this node rests on anything older. Goes on even if the caller goes away.
+    /// Commits, and does not return before it is true on every node. Goes on even if the caller goes away.
     pub(crate) async fn commit(&self, tx: Tx, recorded: Recorded) -> Result<(), StoreError> {
+        self.commit_and_tell(tx, recorded).await.map(|_| ())
+    }
+
+    /// As [`App::commit`], and tells since when it is true.
+    pub(crate) async fn commit_and_tell(&self, tx: Tx, recorded: Recorded) -> Result<Settled, StoreError> {
         let app = self.clone();
         let committed = tokio::spawn(async move {
-            match tx.commit(recorded).await {
-                Ok(()) => {}
-                Err(error) => {
-                    if matches!(error, StoreError::Unknown(_)) {
-                        app.index.doubt();
-                    }
-                    return Err(error);
-                }
-            }
-            // committed but not applied is "unknown" to the caller: trying again runs this again
-            app.index.catch_up().await.map_err(|error| StoreError::Unknown(error.to_string()))
+            tx.commit(recorded).await?;
+            // committed and not settled is "unknown" to the caller: trying again settles again
+            app.cluster.settle(&app.index).await
         });
         committed.await.map_err(|error| StoreError::Unknown(error.to_string()))?
     }
+
+    /// For what was found done already: whoever did it may not have waited until it was true everywhere.
+    pub(crate) async fn settle(&self) -> Result<Settled, StoreError> {
+        self.cluster.settle(&self.index).await
+    }
+}
+
+/// The terms of every node's lease.
+async fn agree(store: &Store, settings: &Settings) -> Result<Terms, OpenError> {
+    let refused = || OpenError::Setting(claviger_domain::invalid::Invalid::new("lease", "out_of_range", "A lease is 1 to 60 seconds long."));
+    let wished = settings.lease.map(|seconds| Terms::of(Duration::from_secs(seconds)).ok_or_else(refused)).transpose()?;
+    let wished = wished.and_then(|terms| i64::try_from(terms.lease().as_millis()).ok());
+    let agreed = store.agree_on_lease(wished).await?;
+    Terms::of(Duration::from_millis(agreed.unsigned_abs())).ok_or_else(refused)
 }
 
 fn fast(chance: &dyn Chance) -> Keyed {

@@ -4,18 +4,21 @@
 //! the revision applied, checked under the same lock that evicts: so nothing older than an applied change can come to stay.
 use std::sync::{
     Arc, Mutex, PoisonError,
-    atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering},
+    atomic::{AtomicI64, AtomicU64, Ordering},
 };
 
 use arc_swap::ArcSwapOption;
 use claviger_domain::{account::Account, catalogue::Catalogue, id::AccountId};
 use claviger_store::{
-    Store, StoreError,
-    revision::{Changed, Position},
+    Store, StoreError, Tx,
+    revision::{Changed, Log, Position},
 };
 
 use super::Entry;
-use crate::keyring::KeyRing;
+use crate::{
+    cluster::{Gate, Mode, Rounds},
+    keyring::KeyRing,
+};
 
 /// Lock stripes between fills and evictions; readers take none of them.
 const STRIPES: usize = 64;
@@ -28,9 +31,10 @@ pub struct Index {
     store: Store,
     applied: AtomicI64,
     epoch: AtomicI64,
-    /// False while a change may be committed that has not been applied here: then nothing is answered.
-    current: AtomicBool,
-    catching_up: tokio::sync::Mutex<()>,
+    /// Whether memory may answer.
+    gate: Arc<Gate>,
+    /// Reading the log and applying it: one at a time, and one for all who want it.
+    rounds: Rounds<Result<(), StoreError>>,
     credentials: papaya::HashMap<Box<str>, Arc<Entry>>,
     accounts: papaya::HashMap<AccountId, Arc<Account>>,
     catalogue: ArcSwapOption<Catalogue>,
@@ -56,14 +60,14 @@ impl Index {
     ///
     /// # Errors
     /// When the database is not available.
-    pub async fn open(store: Store, keys: Arc<KeyRing>) -> Result<Self, StoreError> {
+    pub async fn open(store: Store, keys: Arc<KeyRing>, gate: Arc<Gate>) -> Result<Self, StoreError> {
         let Position { epoch, rev } = store.reader().await?.position().await?;
         let index = Self {
             store,
             applied: AtomicI64::new(rev),
             epoch: AtomicI64::new(epoch),
-            current: AtomicBool::new(true),
-            catching_up: tokio::sync::Mutex::new(()),
+            gate,
+            rounds: Rounds::default(),
             credentials: papaya::HashMap::new(),
             accounts: papaya::HashMap::new(),
             catalogue: ArcSwapOption::empty(),
@@ -72,21 +76,14 @@ impl Index {
             flights: Mutex::default(),
             reads: AtomicU64::new(0),
         };
-        index.load_catalogue().await?;
+        let (text, _) = index.store.reader().await?.load_catalogue().await?;
+        index.catalogue.store(parse_catalogue(text.as_deref())?);
         Ok(index)
     }
 
     /// The operator's catalogue; None while there is none.
     pub(crate) fn catalogue(&self) -> Option<Arc<Catalogue>> {
         self.catalogue.load_full()
-    }
-
-    async fn load_catalogue(&self) -> Result<(), StoreError> {
-        let (text, _) = self.store.reader().await?.load_catalogue().await?;
-        let catalogue = text.map(|text| Catalogue::from_json(&text)).transpose();
-        let catalogue = catalogue.map_err(|error| StoreError::Unusable(format!("the catalogue cannot be read: {error}")))?;
-        self.catalogue.store(catalogue.map(Arc::new));
-        Ok(())
     }
 
     /// The revision up to which changes are applied.
@@ -109,41 +106,51 @@ impl Index {
         self.credentials.is_empty()
     }
 
-    /// Says that a change may have been committed that nobody could confirm: nothing is answered from memory until the log was read again.
-    pub(crate) fn doubt(&self) {
-        self.current.store(false, Ordering::SeqCst);
-    }
-
     /// Applies every change committed so far. When it returns, no answer rests on anything older.
     ///
     /// # Errors
-    /// When the database is not available; then nothing is answered until it is.
+    /// When the database is not available.
     pub async fn catch_up(&self) -> Result<(), StoreError> {
-        let _turn = self.catching_up.lock().await;
-        let caught_up = self.apply_changes().await;
-        self.current.store(caught_up.is_ok(), Ordering::SeqCst);
-        caught_up
+        let round = || async {
+            let log = self.store.reader().await?.log_after(self.position()).await?;
+            self.apply(log)
+        };
+        self.rounds.join(round).await
     }
 
-    async fn apply_changes(&self) -> Result<(), StoreError> {
-        let applied = self.applied();
-        let (position, changes) = self.store.reader().await?.changes_after(applied).await?;
-        let history_replaced = position.epoch != self.epoch.load(Ordering::SeqCst) || position.rev < applied;
+    /// The same within a transaction, for a renewal; gives the revision up to which changes are applied.
+    pub(crate) async fn catch_up_in(&self, tx: &mut Tx) -> Result<i64, StoreError> {
+        let _no_round = self.rounds.pause().await;
+        let log = tx.log_after(self.position()).await?;
+        let rev = log.position.rev;
+        self.apply(log)?;
+        Ok(rev)
+    }
+
+    fn position(&self) -> Position {
+        Position { epoch: self.epoch.load(Ordering::SeqCst), rev: self.applied() }
+    }
+
+    /// Publishes, then evicts. Nothing can fail or be broken off in between: what was not evicted then would never be.
+    fn apply(&self, log: Log) -> Result<(), StoreError> {
+        let catalogue = log.catalogue.map(|text| parse_catalogue(text.as_deref())).transpose()?;
+        if log.replaces_history {
+            tracing::error!(from = ?self.position(), to = ?log.position, "the database's history is another one; memory is emptied");
+        }
         // published first: from here on no fill that was read earlier can stay
-        self.applied.store(position.rev, Ordering::SeqCst);
-        self.epoch.store(position.epoch, Ordering::SeqCst);
-        if history_replaced {
+        self.applied.store(log.position.rev, Ordering::SeqCst);
+        self.epoch.store(log.position.epoch, Ordering::SeqCst);
+        if let Some(catalogue) = catalogue {
+            self.catalogue.store(catalogue);
+        }
+        if log.replaces_history {
             for stripe in &self.stripes {
                 let _no_fill = stripe.lock().unwrap_or_else(PoisonError::into_inner);
                 self.credentials.pin().clear();
                 self.accounts.pin().clear();
             }
-            return self.load_catalogue().await;
         }
-        if changes.contains(&Changed::Catalogue) {
-            self.load_catalogue().await?;
-        }
-        for change in changes {
+        for change in log.changed {
             match change {
                 Changed::Catalogue => {}
                 Changed::Credential(public_id) => {
@@ -178,7 +185,7 @@ impl Index {
             let (loaded, revision) = self.store.reader().await?.load_credential(public_id).await?;
             let Some(entry) = loaded.map(|loaded| Arc::new(Entry::new(loaded, &self.keys))) else { return Ok(None) };
             let _no_eviction = self.stripe(public_id.as_bytes());
-            if revision >= self.applied() {
+            if self.keeps() && revision >= self.applied() {
                 make_room(&self.credentials);
                 self.credentials.pin().insert(public_id.into(), entry.clone());
             }
@@ -198,18 +205,25 @@ impl Index {
         let (account, revision) = self.store.reader().await?.load_account(id).await?;
         let Some(account) = account.map(Arc::new) else { return Ok(None) };
         let _no_eviction = self.stripe(id.as_bytes());
-        if revision >= self.applied() {
+        if self.keeps() && revision >= self.applied() {
             make_room(&self.accounts);
             self.accounts.pin().insert(id, account.clone());
         }
         Ok(Some(account))
     }
 
+    /// To be asked before memory is, once for each question.
     async fn assure_current(&self) -> Result<(), CannotSay> {
-        if self.current.load(Ordering::SeqCst) {
-            return Ok(());
+        match self.gate.mode {
+            Mode::Lease if self.gate.is_open() => Ok(()),
+            Mode::Lease => Err(CannotSay),
+            Mode::ReadIndex | Mode::Direct => self.catch_up().await.map_err(CannotSay::from),
         }
-        self.catch_up().await.map_err(CannotSay::from)
+    }
+
+    /// Whether anything is kept in memory at all.
+    fn keeps(&self) -> bool {
+        self.gate.mode != Mode::Direct
     }
 
     fn stripe(&self, key: &[u8]) -> std::sync::MutexGuard<'_, ()> {
@@ -229,6 +243,11 @@ impl Index {
             flights.remove(public_id);
         }
     }
+}
+
+fn parse_catalogue(text: Option<&str>) -> Result<Option<Arc<Catalogue>>, StoreError> {
+    let catalogue = text.map(Catalogue::from_json).transpose();
+    Ok(catalogue.map_err(|error| StoreError::Unusable(format!("the catalogue cannot be read: {error}")))?.map(Arc::new))
 }
 
 /// Drops some entries, whichever the map yields first, once it is full: the memory is bounded, and what is dropped is one read away.

@@ -14,6 +14,7 @@ use claviger_domain::{kind::Kinds, time::Timestamp};
 use claviger_server::{
     app::{App, operator_keys, sign_in},
     clock::{Clock, OsChance},
+    cluster::Membership,
     config::{Partial, Settings},
     gateway,
     keyring::KeyRing,
@@ -59,6 +60,7 @@ pub(crate) struct World {
     pub(crate) database: Option<Database>,
     /// Whether each request takes a millisecond: event ids of one millisecond are in no order.
     ticking: AtomicBool,
+    _membership: Membership,
 }
 
 impl World {
@@ -86,8 +88,9 @@ impl World {
         let settings = Settings::resolve(&[&Partial { public_url: Some(public_url.clone()), ..Partial::default() }]);
         let kinds = Kinds::built_in().expect("sound");
         let app = App::open(settings, public_url, store, kinds, keys, Clock::frozen(START), Arc::new(OsChance)).await.expect("an app");
+        let membership = Membership::begin(app.clone(), "tests".to_owned(), None).await.expect("a lease");
         let operator_key = operator_keys::create_from_command_line(&app, "tests").await.expect("a key").expose().to_owned();
-        Self { public: public(app.clone()), gateway: gateway(app.clone()), app, operator_key, folder, database, ticking: AtomicBool::new(false) }
+        Self { public: public(app.clone()), gateway: gateway(app.clone()), app, operator_key, folder, database, ticking: AtomicBool::new(false), _membership: membership }
     }
 
     pub(crate) fn advance(&self, seconds: u64) {

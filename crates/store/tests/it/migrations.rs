@@ -42,7 +42,7 @@ const TABLES: [&str; 13] = [
 ];
 
 /// Tables that later migrations made.
-const LATER_TABLES: [&str; 2] = ["credential_use", "catalogue"];
+const LATER_TABLES: [&str; 4] = ["credential_use", "catalogue", "cluster", "lease"];
 
 impl Place {
     fn first_migration(&self) -> &'static str {
