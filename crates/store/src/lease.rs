@@ -44,7 +44,7 @@ impl Reader {
         let rows = self
             .query(
                 "SELECT c.lease_ms, p.identity, c.settled = p.identity, r.rev, l.node, l.acked, l.beat, l.address, l.version, l.began_at \
-                 FROM cluster c CROSS JOIN primary_server p CROSS JOIN revision r LEFT JOIN lease l ON l.node <> '' ORDER BY l.node",
+                 FROM cluster c CROSS JOIN primary_server p JOIN revision r ON r.one = c.one LEFT JOIN lease l ON l.node <> '' WHERE c.one = 1 ORDER BY l.node",
                 &[],
             )
             .await?;
@@ -105,14 +105,7 @@ impl Store {
             return Err(other_terms(present));
         }
         let sql = "INSERT INTO lease (node, acked, beat, address, version, began_at) VALUES ($1, $2, $3, $4, $5, $6)";
-        let values = [
-            (&node.id).into(),
-            node.acked.into(),
-            node.beat.into(),
-            (&node.address).into(),
-            (&node.version).into(),
-            node.began_at.into(),
-        ];
+        let values = [(&node.id).into(), node.acked.into(), node.beat.into(), (&node.address).into(), (&node.version).into(), node.began_at.into()];
         tx.execute(sql, &values).await?;
         tx.commit_housekeeping().await
     }

@@ -68,8 +68,7 @@ pub struct Log {
 async fn log_after(read: &mut impl Read, from: Position) -> Result<Log, StoreError> {
     let (position, changed) = changes_after(read, from.rev).await?;
     let replaces_history = position.epoch != from.epoch || position.rev < from.rev;
-    let catalogue =
-        if replaces_history || changed.contains(&Changed::Catalogue) { Some(crate::catalogue::load(read).await?.0) } else { None };
+    let catalogue = if replaces_history || changed.contains(&Changed::Catalogue) { Some(crate::catalogue::load(read).await?.0) } else { None };
     Ok(Log { position, changed, replaces_history, catalogue })
 }
 

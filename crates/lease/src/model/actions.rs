@@ -211,7 +211,11 @@ impl World {
                 Step::Read
             }
             Step::Read => {
-                if self.is(Mutant::EvictBeforePublication) { evict(node, &renewal) } else { publish(node, &renewal) }
+                if self.is(Mutant::EvictBeforePublication) {
+                    evict(node, &renewal)
+                } else {
+                    publish(node, &renewal)
+                }
                 Step::First
             }
             Step::First => {
@@ -225,7 +229,11 @@ impl World {
                 Step::Second
             }
             Step::Second => {
-                if self.is(Mutant::AcknowledgeBeforeEviction) { evict(node, &renewal) } else { write(node, &mut renewal) }
+                if self.is(Mutant::AcknowledgeBeforeEviction) {
+                    evict(node, &renewal)
+                } else {
+                    write(node, &mut renewal)
+                }
                 Step::Third
             }
             // the reply arrives

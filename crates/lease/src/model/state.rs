@@ -88,8 +88,12 @@ pub(super) enum Step {
 pub(super) enum Writer {
     Idle,
     /// A change is made and not committed (mutants that look at a clock or a sequence before COMMIT).
-    Made { at: Reading },
-    Waiting { barrier: Barrier },
+    Made {
+        at: Reading,
+    },
+    Waiting {
+        barrier: Barrier,
+    },
     /// The caller gave up; they may ask again.
     GivenUp,
     Done,
@@ -97,15 +101,7 @@ pub(super) enum Writer {
 
 impl State {
     pub(super) fn begin(world: &World) -> Self {
-        let serving = Node {
-            phase: Phase::In,
-            lease: Lease { granted: Some(NOW) },
-            applied: 0,
-            cached: true,
-            renewal: None,
-            fill: None,
-            row: 0,
-        };
+        let serving = Node { phase: Phase::In, lease: Lease { granted: Some(NOW) }, applied: 0, cached: true, renewal: None, fill: None, row: 0 };
         let out = if world.alone { Phase::Stopped } else { Phase::Out };
         let joining = Node { phase: out, lease: Lease::none(), cached: false, row: usize::from(!world.is(Mutant::RowUsedAgain)), ..serving.clone() };
         Self {

@@ -90,7 +90,16 @@ impl World {
         let app = App::open(settings, public_url, store, kinds, keys, Clock::frozen(START), Arc::new(OsChance)).await.expect("an app");
         let membership = Membership::begin(app.clone(), "tests".to_owned(), None).await.expect("a lease");
         let operator_key = operator_keys::create_from_command_line(&app, "tests").await.expect("a key").expose().to_owned();
-        Self { public: public(app.clone()), gateway: gateway(app.clone()), app, operator_key, folder, database, ticking: AtomicBool::new(false), _membership: membership }
+        Self {
+            public: public(app.clone()),
+            gateway: gateway(app.clone()),
+            app,
+            operator_key,
+            folder,
+            database,
+            ticking: AtomicBool::new(false),
+            _membership: membership,
+        }
     }
 
     pub(crate) fn advance(&self, seconds: u64) {
