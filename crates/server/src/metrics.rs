@@ -1,12 +1,17 @@
 //! What is counted, in OpenMetrics. Names are a public contract, snapshot-tested.
+use std::sync::atomic::AtomicU64;
+
 use claviger_domain::judge::Refusal;
 use prometheus_client::{
     encoding::{EncodeLabelSet, text::encode},
-    metrics::{counter::Counter, family::Family, gauge::Gauge},
+    metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram},
     registry::Registry,
 };
 
-use crate::verify::{Index, Verdict};
+use crate::{
+    cluster::Cluster,
+    verify::{Index, Verdict},
+};
 
 /// The counters of a process.
 #[derive(Debug)]
@@ -18,6 +23,7 @@ pub(crate) struct Metrics {
     cached: Gauge,
     applied: Gauge,
     store_reads: Gauge,
+    lease_age: Gauge<f64, AtomicU64>,
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
@@ -27,7 +33,7 @@ struct Labels {
 }
 
 impl Metrics {
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(settling: Histogram) -> Self {
         let mut registry = Registry::with_prefix("claviger");
         let verifications = Family::<Labels, Counter>::default();
         registry.register("verifications", "Verifications, by verdict and reason", verifications.clone());
@@ -37,7 +43,15 @@ impl Metrics {
             registry.register(name, help, gauge.clone());
             gauge
         };
+        registry.register("revocation_seconds", "How long changes waited after their commit until they were true on every node", settling);
+        let lease_age = Gauge::default();
+        registry.register(
+            "lease_age_seconds",
+            "Time since the beginning of the last renewal; not a number while there is no lease",
+            lease_age.clone(),
+        );
         Self {
+            lease_age,
             allowed: count("allowed", ""),
             cannot_say: count("cannot_say", ""),
             refused: Refusal::ALL.map(|refusal| count("refused", refusal.code())),
@@ -56,7 +70,8 @@ impl Metrics {
         };
     }
 
-    pub(crate) fn render(&self, index: &Index) -> String {
+    pub(crate) fn render(&self, index: &Index, cluster: &Cluster) -> String {
+        self.lease_age.set(cluster.gate.lease_age().map_or(f64::NAN, |age| age.as_secs_f64()));
         self.cached.set(i64::try_from(index.len()).unwrap_or(i64::MAX));
         self.applied.set(index.applied());
         self.store_reads.set(i64::try_from(index.store_reads()).unwrap_or(i64::MAX));

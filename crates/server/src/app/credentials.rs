@@ -520,7 +520,7 @@ pub(crate) async fn end_all(
         Some(recorded) => app.commit(tx, recorded).await?,
         None => {
             drop(tx);
-            app.settle().await.map(|_| ())?;
+            app.settle().await?;
         }
     }
     Ok(ended)

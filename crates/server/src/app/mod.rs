@@ -17,7 +17,7 @@ use claviger_store::{Recorded, Store, StoreError, Tx};
 
 use crate::{
     clock::Clock,
-    cluster::{Cluster, Gate, LeaseClock, Settled},
+    cluster::{Cluster, Gate, LeaseClock},
     config::Settings,
     keyring::KeyRing,
     metrics::Metrics,
@@ -121,7 +121,7 @@ impl App {
         let cluster = Cluster::new(store.clone(), gate, clock.clone());
         let passwords = Passwords::new(&*chance).ok_or(OpenError::SigningKey)?;
         let dummy_digest = keys.pepper.digest(format.secret(&*chance).expose().as_bytes());
-        let metrics = Metrics::new();
+        let metrics = Metrics::new(cluster.waits.clone());
         let fast = fast(&*chance);
         Ok(Self(Arc::new(Inner {
             settings,
@@ -212,23 +212,20 @@ impl App {
 
     /// Commits, and does not return before it is true on every node. Goes on even if the caller goes away.
     pub(crate) async fn commit(&self, tx: Tx, recorded: Recorded) -> Result<(), StoreError> {
-        self.commit_and_tell(tx, recorded).await.map(|_| ())
-    }
-
-    /// As [`App::commit`], and tells since when it is true.
-    pub(crate) async fn commit_and_tell(&self, tx: Tx, recorded: Recorded) -> Result<Settled, StoreError> {
         let app = self.clone();
         let committed = tokio::spawn(async move {
             tx.commit(recorded).await?;
             // committed and not settled is "unknown" to the caller: trying again settles again
             app.cluster.settle(&app.index).await
         });
-        committed.await.map_err(|error| StoreError::Unknown(error.to_string()))?
+        Cluster::tell(committed.await.map_err(|error| StoreError::Unknown(error.to_string()))??);
+        Ok(())
     }
 
     /// For what was found done already: whoever did it may not have waited until it was true everywhere.
-    pub(crate) async fn settle(&self) -> Result<Settled, StoreError> {
-        self.cluster.settle(&self.index).await
+    pub(crate) async fn settle(&self) -> Result<(), StoreError> {
+        Cluster::tell(self.cluster.settle(&self.index).await?);
+        Ok(())
     }
 }
 

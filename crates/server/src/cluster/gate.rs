@@ -1,5 +1,5 @@
 //! Whether memory may answer just now. Asked for every verification; a task that sets a flag could itself be stuck.
-use std::{fmt, str::FromStr};
+use std::{fmt, str::FromStr, time::Duration};
 
 use claviger_lease::{Held, Terms};
 
@@ -55,6 +55,12 @@ impl Gate {
     #[must_use]
     pub fn new(terms: Terms, clock: LeaseClock, mode: Mode) -> Self {
         Self { held: Held::new(terms), clock, mode }
+    }
+
+    /// Time since the beginning of the last renewal; None while there is no lease.
+    pub(crate) fn lease_age(&self) -> Option<Duration> {
+        let age = self.held.age(|| self.clock.read());
+        (age != i64::MAX).then(|| Duration::from_nanos(age.unsigned_abs()))
     }
 
     /// Whether the lease runs.

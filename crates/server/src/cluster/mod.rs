@@ -3,6 +3,8 @@
 //! The rules are `claviger-lease`'s. Here is what reads the clocks and the database for them: [`Membership`] keeps a node's lease
 //! (`driver.rs`), [`Cluster::settle`] is what every change waits for.
 use std::{
+    cell::Cell,
+    future::Future,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -10,6 +12,7 @@ use std::{
 use claviger_domain::time::Timestamp;
 use claviger_lease::{Barrier, Decision, Primary, Reading, Sight, Terms, Watch};
 use claviger_store::{Store, StoreError, lease};
+use prometheus_client::metrics::histogram::Histogram;
 
 mod clock;
 mod driver;
@@ -28,6 +31,9 @@ use crate::{clock::Clock, verify::Index};
 const GLANCE: Duration = Duration::from_millis(1);
 const LONGEST_GLANCE: Duration = Duration::from_millis(20);
 
+/// Seconds; the last two are W for the default lease and for the longest.
+const WAITS: [f64; 11] = [0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5, 1.0, 5.0, 12.25, 72.25];
+
 /// This process among the others.
 #[derive(Debug)]
 pub struct Cluster {
@@ -36,6 +42,18 @@ pub struct Cluster {
     wall: Clock,
     looks: Rounds<Result<Arc<Look>, StoreError>>,
     seen: Mutex<Seen>,
+    /// How long changes waited, in seconds.
+    pub(crate) waits: Histogram,
+}
+
+tokio::task_local! {
+    /// What the request of this task has settled.
+    static TOLD: Cell<Option<Settled>>;
+}
+
+/// Runs a request; gives what it settled, if it changed something.
+pub(crate) async fn telling<T>(request: impl Future<Output = T>) -> (T, Option<Settled>) {
+    TOLD.scope(Cell::new(None), async { (request.await, TOLD.with(Cell::get)) }).await
 }
 
 #[derive(Debug, Default)]
@@ -72,7 +90,7 @@ pub struct Settled {
 
 impl Cluster {
     pub(crate) fn new(store: Store, gate: Arc<Gate>, wall: Clock) -> Self {
-        Self { store, gate, wall, looks: Rounds::default(), seen: Mutex::default() }
+        Self { store, gate, wall, looks: Rounds::default(), seen: Mutex::default(), waits: Histogram::new(WAITS) }
     }
 
     /// Returns when everything committed before the call is true on every node.
@@ -111,8 +129,14 @@ impl Cluster {
                 effective_at: self.wall.now(),
             };
             self.seen().last = Some(settled);
+            self.waits.observe(settled.took.as_secs_f64());
             return Ok(settled);
         }
+    }
+
+    /// Lets whoever answers the request of this task tell it.
+    pub(crate) fn tell(settled: Settled) {
+        let _outside_a_request = TOLD.try_with(|told| told.set(Some(settled)));
     }
 
     /// Looks at the leases, and does what follows from what is seen: rows of the dead go, and a new primary is settled after a while.
