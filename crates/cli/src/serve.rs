@@ -117,7 +117,7 @@ impl Server {
 }
 
 /// The app, for commands that run beside a server.
-async fn beside(flags: &settings::Flags) -> anyhow::Result<App> {
+pub(crate) async fn beside(flags: &settings::Flags) -> anyhow::Result<App> {
     print::start_log("warn");
     let settings = flags.resolve()?;
     make_folder(settings.data.as_deref().context("no data folder is set")?)?;

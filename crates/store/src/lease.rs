@@ -60,14 +60,36 @@ impl Reader {
     }
 }
 
-impl Reader {
+/// A connection and the server behind it: what an operator should know of them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct About {
+    /// Whether what is sent can be read by nobody else. An embedded database sends nothing.
+    pub encrypted: bool,
     /// What a COMMIT waits for: PostgreSQL's `synchronous_commit`; "on" where the engine knows no other.
+    pub waits_for: String,
+    /// Whether a COMMIT waits for a standby too.
+    pub has_synchronous_standby: bool,
+    /// How many standbys follow the server.
+    pub standbys: i64,
+    /// The server's time of day; None when it is our own.
+    pub now: Option<Timestamp>,
+}
+
+impl Reader {
+    /// What is to be known about this connection.
     ///
     /// # Errors
     /// When the database is not available.
-    pub async fn synchronous_commit(&mut self) -> Result<String, StoreError> {
-        let rows = self.query("SELECT waits_for FROM commit_durability", &[]).await?;
-        rows.into_iter().next().ok_or_else(|| crate::value::unexpected("a setting"))?.text()
+    pub async fn about(&mut self) -> Result<About, StoreError> {
+        let rows = self.query("SELECT encrypted, waits_for, has_synchronous_standby, standbys, now FROM connection", &[]).await?;
+        let mut row = rows.into_iter().next().ok_or_else(|| crate::value::unexpected("a connection"))?;
+        Ok(About {
+            encrypted: row.bool()?,
+            waits_for: row.text()?,
+            has_synchronous_standby: row.bool()?,
+            standbys: row.int()?,
+            now: row.optional_time()?,
+        })
     }
 }
 

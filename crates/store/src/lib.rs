@@ -6,6 +6,7 @@ mod engine;
 mod migrate;
 mod postgres;
 mod sqlite;
+mod tls;
 mod value;
 
 pub mod account;

@@ -7,13 +7,15 @@ use std::{
 use deadpool_postgres::{Hook, HookError, Manager, ManagerConfig, Object, Pool, RecyclingMethod, Runtime, Timeouts};
 use tokio::time::timeout;
 use tokio_postgres::{
-    AsyncMessage, NoTls,
+    AsyncMessage,
     error::SqlState,
     types::{IsNull, ToSql, Type, private::BytesMut},
 };
 
+use tokio_postgres_rustls::MakeRustlsConnect;
+
 use crate::{
-    StoreError,
+    StoreError, tls,
     value::{Row, Value},
 };
 
@@ -25,16 +27,24 @@ const PATIENCE: Duration = Duration::from_secs(12);
 const CONNECTIONS: usize = 16;
 const LEASE_CONNECTIONS: usize = 2;
 
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(crate) struct Postgres {
     pool: Pool,
     leases: Pool,
     config: tokio_postgres::Config,
+    connector: MakeRustlsConnect,
+}
+
+impl std::fmt::Debug for Postgres {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        // the configuration holds the password
+        f.debug_struct("Postgres").field("pool", &self.pool.status()).finish_non_exhaustive()
+    }
 }
 
 impl Postgres {
     pub(crate) fn connect(url: &str) -> Result<Self, StoreError> {
-        let mut config: tokio_postgres::Config = url.parse().map_err(|_| StoreError::Unusable("the database URL cannot be read".into()))?;
+        let (mut config, connector) = tls::read(url)?;
         if config.get_application_name().is_none() {
             config.application_name("claviger");
         }
@@ -51,13 +61,13 @@ impl Postgres {
             config.get_options().unwrap_or_default()
         );
         config.options(options.trim());
-        Ok(Self { pool: pool(&config, CONNECTIONS)?, leases: pool(&config, LEASE_CONNECTIONS)?, config })
+        Ok(Self { pool: pool(&config, &connector, CONNECTIONS)?, leases: pool(&config, &connector, LEASE_CONNECTIONS)?, config, connector })
     }
 
     /// A connection of its own that hears of new revisions, and what it hears.
     pub(crate) async fn listen(&self) -> Result<Listening, StoreError> {
         let connecting = async {
-            let (client, mut connection) = self.config.connect(NoTls).await.map_err(|error| failed(&error))?;
+            let (client, mut connection) = self.config.connect(self.connector.clone()).await.map_err(|error| failed(&error))?;
             let (heard, hears) = tokio::sync::mpsc::channel(1);
             let connection = tokio::spawn(async move {
                 while let Some(Ok(message)) = std::future::poll_fn(|context| connection.poll_message(context)).await {
@@ -102,8 +112,8 @@ impl Postgres {
     }
 }
 
-fn pool(config: &tokio_postgres::Config, size: usize) -> Result<Pool, StoreError> {
-    let manager = Manager::from_config(config.clone(), NoTls, ManagerConfig { recycling_method: RecyclingMethod::Fast });
+fn pool(config: &tokio_postgres::Config, connector: &MakeRustlsConnect, size: usize) -> Result<Pool, StoreError> {
+    let manager = Manager::from_config(config.clone(), connector.clone(), ManagerConfig { recycling_method: RecyclingMethod::Fast });
     let wait = Some(Duration::from_secs(5));
     Pool::builder(manager)
         .max_size(size)

@@ -60,7 +60,7 @@ pub(crate) struct World {
     pub(crate) database: Option<Database>,
     /// Whether each request takes a millisecond: event ids of one millisecond are in no order.
     ticking: AtomicBool,
-    _membership: Membership,
+    membership: Option<Membership>,
 }
 
 impl World {
@@ -100,6 +100,11 @@ impl World {
             ticking: AtomicBool::new(false),
             _membership: membership,
         }
+    }
+
+    /// Gives the node's lease back.
+    pub(crate) async fn leave(&mut self) {
+        self.membership.take().expect("a lease").leave().await;
     }
 
     pub(crate) fn advance(&self, seconds: u64) {

@@ -2,6 +2,7 @@
 
 mod accounts;
 mod bad_input;
+mod cluster;
 mod common;
 mod console;
 mod contract;

@@ -115,6 +115,7 @@ const VERBS: [(&str, &str, &str); 115] = [
     ("GET", "/v1/accounts/{id}/refusals", ""),
     ("GET", "/v1/accounts/{id}/refusals/{request_id}", ""),
     ("GET", "/v1/catalogue", ""),
+    ("GET", "/v1/cluster", ""),
     ("PUT", "/v1/catalogue", "nonsense"),
     ("GET", "/v1/api-key/keys", ""),
     ("POST", "/v1/api-key/keys", r#"{"owner":"a@b.co"}"#),

@@ -4,7 +4,14 @@
 CREATE VIEW primary_server AS
     SELECT system_identifier::text || '/' || substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8) AS identity FROM pg_control_system();
 
-CREATE VIEW commit_durability AS SELECT current_setting('synchronous_commit') AS waits_for;
+-- About the connection that asks, and the server behind it.
+CREATE VIEW connection AS
+    SELECT s.ssl AS encrypted,
+        current_setting('synchronous_commit') AS waits_for,
+        current_setting('synchronous_standby_names') <> '' AS has_synchronous_standby,
+        (SELECT count(*) FROM pg_stat_replication) AS standbys,
+        (extract(epoch FROM clock_timestamp()) * 1000000)::bigint AS now
+    FROM pg_stat_ssl s WHERE s.pid = pg_backend_pid();
 
 CREATE TABLE cluster (
     one      BIGINT PRIMARY KEY CHECK (one = 1),

@@ -3,7 +3,8 @@
 
 CREATE VIEW primary_server AS SELECT '' AS identity;
 
-CREATE VIEW commit_durability AS SELECT 'on' AS waits_for;
+-- About the connection that asks, and the server behind it. Here there is neither.
+CREATE VIEW connection AS SELECT true AS encrypted, 'on' AS waits_for, false AS has_synchronous_standby, 0 AS standbys, NULL AS now;
 
 CREATE TABLE cluster (
     one      INTEGER PRIMARY KEY CHECK (one = 1),

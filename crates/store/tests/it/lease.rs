@@ -96,5 +96,5 @@ async fn a_commit_on_postgres_is_never_left_to_luck() {
     // seen from beside: the store has no way to ask
     make_account(&store, "Acme").await;
     let mut reader = store.reader().await.expect("a reader");
-    assert_eq!(reader.synchronous_commit().await.expect("asked"), "on");
+    assert_eq!(reader.about().await.expect("asked").waits_for, "on");
 }

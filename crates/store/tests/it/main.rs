@@ -23,6 +23,7 @@ mod lease;
 mod migrations;
 mod paging;
 mod revision;
+mod tls;
 mod transactions;
 
 /// The same test once on each engine, as `name::sqlite` and `name::postgres`.

@@ -111,7 +111,7 @@ fn experiment(nodes: &Nodes, keys: &[Key], writes: &[usize], fault: impl FnOnce(
 }
 
 fn started(cluster: &Cluster, switched_off: Option<&str>) -> (Nodes, Vec<Key>) {
-    let nodes = Nodes::start(cluster, 3, LEASE, switched_off);
+    let nodes = Nodes::start(cluster, 3, LEASE, "lease", switched_off);
     let keys = nodes.keys(revocations());
     (nodes, keys)
 }

@@ -18,7 +18,7 @@ pub(crate) struct Nodes {
     pub(crate) servers: Vec<Server>,
     pub(crate) links: Vec<Link>,
     pub(crate) operator_key: String,
-    _database: Database,
+    database: Database,
     first_data: Arc<tempfile::TempDir>,
     arguments: Vec<String>,
     environment: Vec<(String, String)>,
@@ -27,8 +27,8 @@ pub(crate) struct Nodes {
 }
 
 impl Nodes {
-    /// `count` nodes with a lease of `lease` seconds; `switched_off` is a safety that is missing, as a negative control.
-    pub(crate) fn start(cluster: &Cluster, count: usize, lease: u32, switched_off: Option<&str>) -> Self {
+    /// `count` nodes with a lease of `lease` seconds that keep current by `mode`; `switched_off` is a safety that is missing, as a negative control.
+    pub(crate) fn start(cluster: &Cluster, count: usize, lease: u32, mode: &str, switched_off: Option<&str>) -> Self {
         let database = cluster.fresh_database();
         let url = database.url().to_owned();
         let upstream = url.split('@').nth(1).and_then(|rest| rest.split('/').next()).expect("host and port").to_owned();
@@ -37,9 +37,9 @@ impl Nodes {
             servers: Vec::new(),
             links: Vec::new(),
             operator_key: String::new(),
-            _database: database,
+            database,
             first_data: Arc::new(folder::temporary("data")),
-            arguments: ["--lease", &lease.to_string(), "--public-url", "http://api.example.com"].map(str::to_owned).to_vec(),
+            arguments: ["--lease", &lease.to_string(), "--revocation", mode, "--public-url", "http://api.example.com"].map(str::to_owned).to_vec(),
             environment,
             upstream,
             url,
@@ -125,5 +125,34 @@ impl Nodes {
             }
             Err(_) => false,
         }
+    }
+
+    /// Ends every connection that any node has, its listener included.
+    pub(crate) fn cut_backends(&self) {
+        self.database.cut_connections();
+    }
+
+    /// What a node says that wants another lease than the others'.
+    pub(crate) fn try_with_lease(&self, seconds: &str) -> String {
+        let data = folder::temporary("data");
+        std::fs::copy(self.first_data.path().join("keyring.json"), data.path().join("keyring.json")).expect("the first has made it");
+        let folder = data.path().to_str().expect("text");
+        let any = "127.0.0.1:0";
+        let arguments = ["serve", "--data", folder, "--public", any, "--gateway", any, "--database", &self.url, "--lease", seconds];
+        let output = claviger_testkit::process::Claviger::run(&arguments);
+        assert!(!output.status.success(), "it serves");
+        String::from_utf8_lossy(&output.stderr).into_owned()
+    }
+
+    /// What `claviger doctor` says beside the first node, and whether all is well.
+    pub(crate) fn doctor(&self) -> (bool, String) {
+        let data = self.first_data.path().to_str().expect("text");
+        let output = claviger_testkit::process::Claviger::run(&["doctor", "--data", data, "--database", &self.url]);
+        (output.status.success(), String::from_utf8_lossy(&output.stdout).into_owned())
+    }
+
+    /// Makes the database remember another primary than the one that answers, as it does after a promotion.
+    pub(crate) fn as_after_a_failover(&self) {
+        self.database.run("UPDATE cluster SET settled = 'the old one'");
     }
 }
