@@ -21,6 +21,7 @@ use claviger_domain::{
 use claviger_server::{
     app::{App, operator_keys},
     clock::{Clock, OsChance},
+    cluster::Membership,
     config::Settings,
     keyring::KeyRing,
     public,
@@ -49,6 +50,7 @@ pub(crate) struct Fixture {
     basic: (String, String),
     hmac: (String, String),
     pub(crate) api: Api,
+    _membership: Membership,
 }
 
 /// The schemes that are measured.
@@ -58,6 +60,7 @@ impl Fixture {
     /// In `folder`, on the embedded engine.
     pub(crate) async fn make(folder: &Path) -> anyhow::Result<Self> {
         let app = open(folder).await?;
+        let membership = Membership::begin(app.clone(), "bench".to_owned(), None).await?;
         let key = operator_keys::create_from_command_line(&app, "bench").await.map_err(|problem| anyhow::anyhow!(problem.detail))?;
         let api = Api { router: public(app.clone()), key: key.expose().to_owned() };
 
@@ -75,7 +78,7 @@ impl Fixture {
         };
         let (api_key, basic, hmac) = (create("api_key").await?.1, create("basic").await?, create("hmac").await?);
         let (public_id, token) = (text(&client, "public_id")?, text(&token, "access_token")?);
-        Ok(Self { app, public_id, token, business: business.parse()?, corporate, api_key, basic, hmac, api })
+        Ok(Self { app, public_id, token, business: business.parse()?, corporate, api_key, basic, hmac, api, _membership: membership })
     }
 
     /// What nginx asks with: the fields that `deploy/nginx/` adds, those of a small client, and the credential of this scheme.

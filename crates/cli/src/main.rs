@@ -3,6 +3,7 @@ use clap::{Parser, Subcommand};
 
 mod client;
 mod demo;
+mod doctor;
 mod print;
 mod sample_api;
 mod sample_data;
@@ -25,6 +26,8 @@ enum Command {
     Demo(demo::DemoFlags),
     /// Print the settings in force, secrets masked
     Config(settings::Flags),
+    /// Look for what would weaken the promise that a revocation is true everywhere when it returns
+    Doctor(settings::Flags),
     /// The catalogue of the API's operations
     #[command(subcommand)]
     Catalogue(Catalogue),
@@ -78,6 +81,7 @@ fn main() -> std::process::ExitCode {
             Command::Serve(flags) => serve::run(&flags).await,
             Command::Demo(flags) => demo::run(&flags).await,
             Command::Config(flags) => settings::show(&flags),
+            Command::Doctor(flags) => doctor::run(&flags).await,
             Command::Catalogue(Catalogue::Import { file, accept, settings }) => serve::import_catalogue(&settings, &file, accept).await,
             Command::Operator(Operator::Key(OperatorKey::Create { name, settings })) => serve::create_operator_key(&settings, &name).await,
             Command::Operator(Operator::SignIn(flags)) => serve::create_sign_in_link(&flags).await,

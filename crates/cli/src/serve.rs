@@ -6,6 +6,7 @@ use claviger_domain::kind::Kinds;
 use claviger_server::{
     app::{self, App},
     clock::{Clock, OsChance},
+    cluster::Membership,
     config::Settings,
     gateway,
     keyring::KeyRing,
@@ -83,6 +84,7 @@ pub(crate) struct Server {
     terminate: tokio::signal::unix::Signal,
     stop: watch::Sender<bool>,
     tasks: tokio::task::JoinSet<()>,
+    membership: Membership,
     _lock: File,
 }
 
@@ -106,7 +108,7 @@ impl Server {
         let syslog = syslog_socket.as_ref().map(UdpSocket::local_addr).transpose()?;
         let issuer = settings.public_url.clone().unwrap_or_else(|| url(public_address));
         let app = open(settings, issuer).await?;
-        let claim = claim_serving(&app.store).await?;
+        let membership = Membership::begin(app.clone(), gateway_address.to_string(), Some(&data)).await?;
         let (stop, stopped) = watch::channel(false);
         let mut tasks = tokio::task::JoinSet::new();
         let wait = |mut stopped: watch::Receiver<bool>| async move {
@@ -117,29 +119,27 @@ impl Server {
         if let Some(socket) = syslog_socket {
             tasks.spawn(requests::syslog::receive(app.clone(), socket, wait(stopped.clone())));
         }
-        tokio::spawn(keep_current(app.clone(), claim, stop.clone()));
         tokio::spawn(keep_tidy(app.clone()));
-        Ok(Self { app, public: url(public_address), gateway: url(gateway_address), syslog, terminate, stop, tasks, _lock: lock })
+        Ok(Self { app, public: url(public_address), gateway: url(gateway_address), syslog, terminate, stop, tasks, membership, _lock: lock })
     }
 
     /// Serves until asked to stop, then drains.
     pub(crate) async fn until_stopped(mut self) -> anyhow::Result<()> {
-        let mut stopped = self.stop.subscribe();
         tokio::select! {
             _ = self.terminate.recv() => {}
             _ = tokio::signal::ctrl_c() => {}
-            _ = stopped.wait_for(|stop| *stop) => anyhow::bail!("the claim on the database was lost; another Claviger may be serving"),
         }
         tracing::info!("stopping");
         let _ = self.stop.send(true);
         while self.tasks.join_next().await.is_some() {}
         write_what_waits(&self.app).await;
+        self.membership.leave().await;
         Ok(())
     }
 }
 
 /// The app, for commands that run beside a server.
-async fn beside(flags: &settings::Flags) -> anyhow::Result<App> {
+pub(crate) async fn beside(flags: &settings::Flags) -> anyhow::Result<App> {
     print::start_log("warn");
     let settings = flags.resolve()?;
     make_folder(settings.data.as_deref().context("no data folder is set")?)?;
@@ -162,7 +162,7 @@ async fn open(settings: Settings, issuer: String) -> anyhow::Result<App> {
     Ok(App::open(settings, issuer, store, kinds, keys, Clock::System, Arc::new(OsChance)).await?)
 }
 
-/// One process serves from a data folder: two would each miss what the other revokes.
+/// One process serves from a data folder: its lock is the proof that the process before it has ended.
 fn lock(data: &Path) -> anyhow::Result<File> {
     make_folder(data)?;
     let file = File::options().create(true).append(true).open(data.join("lock")).with_context(|| format!("in {}", data.display()))?;
@@ -184,38 +184,6 @@ pub(crate) async fn listen(address: Option<SocketAddr>, flag: &str) -> anyhow::R
 /// How an address is reached from this machine.
 pub(crate) fn url(address: SocketAddr) -> String {
     if address.ip().is_unspecified() { format!("http://127.0.0.1:{}", address.port()) } else { format!("http://{address}") }
-}
-
-/// On PostgreSQL one process serves at a time, for now. A predecessor that was just killed gets a moment to be noticed.
-async fn claim_serving(store: &Store) -> anyhow::Result<claviger_store::Claim> {
-    for _ in 0..50 {
-        if let Some(claim) = store.claim_serving().await? {
-            return Ok(claim);
-        }
-        tokio::time::sleep(Duration::from_millis(200)).await;
-    }
-    anyhow::bail!("another Claviger is serving from this database; several nodes on one database are not supported yet")
-}
-
-/// Applies what others wrote (a command beside this server), and stops serving when the claim on the database is lost.
-async fn keep_current(app: App, mut claim: claviger_store::Claim, stop: watch::Sender<bool>) {
-    let mut tick = tokio::time::interval(Duration::from_secs(1));
-    loop {
-        tick.tick().await;
-        if let Err(error) = app.index.catch_up().await {
-            tracing::warn!(%error, "the change log cannot be read; verification cannot say");
-        } else if !claim.holds().await {
-            match app.store.claim_serving().await {
-                Ok(Some(renewed)) => claim = renewed,
-                Ok(None) => {
-                    tracing::error!("another Claviger is serving from this database; stopping");
-                    let _ = stop.send(true);
-                    return;
-                }
-                Err(error) => tracing::warn!(%error, "the claim on the database cannot be renewed yet"),
-            }
-        }
-    }
 }
 
 async fn keep_tidy(app: App) {

@@ -2,7 +2,10 @@
 use std::{net::SocketAddr, path::PathBuf};
 
 use anyhow::Context;
-use claviger_server::config::{Partial, Preflight, RateLimit, Settings};
+use claviger_server::{
+    cluster::Mode,
+    config::{Partial, Preflight, RateLimit, Settings},
+};
 
 use crate::print;
 
@@ -45,6 +48,12 @@ pub(crate) struct Flags {
     /// How many requests each credential may send, such as "100/s burst 200" [default: any number]
     #[arg(long, env = "CLAVIGER_RATE_LIMIT", value_name = "RATE")]
     rate_limit: Option<RateLimit>,
+    /// The length of every node's lease in seconds, 1 to 60 [default: what the nodes have, at first 10]
+    #[arg(long, env = "CLAVIGER_LEASE", value_name = "SECONDS")]
+    lease: Option<u32>,
+    /// How a node makes sure that it is not behind: lease, read_index or direct [default: lease]
+    #[arg(long, env = "CLAVIGER_REVOCATION", value_name = "MODE")]
+    revocation: Option<Mode>,
     /// A TOML file of settings
     #[arg(long, env = "CLAVIGER_CONFIG", value_name = "FILE")]
     config: Option<PathBuf>,
@@ -74,6 +83,8 @@ impl Flags {
             api_request_syslog: self.api_request_syslog,
             preflight: self.preflight,
             rate_limit: self.rate_limit,
+            lease: self.lease,
+            revocation: self.revocation,
         };
         let mut settings = Settings::resolve(&[&flags, &file]);
         if let Some(url) = &mut settings.public_url {

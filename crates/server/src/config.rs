@@ -8,6 +8,8 @@ mod rate_limit;
 pub use rate_limit::RateLimit;
 pub(crate) use rate_limit::whole_seconds;
 
+use crate::cluster::Mode;
+
 /// Defines every setting once: its type, default, whether it is secret, and its sentence.
 macro_rules! settings {
     ($($(#[$doc:meta])* $name:ident: $type:ty = $default:expr, $secret:literal;)*) => {
@@ -61,6 +63,10 @@ settings! {
     preflight: Preflight = Some(Preflight::Check), false;
     /// How many requests each credential may send, such as `100/s burst 200`; without it, any number.
     rate_limit: RateLimit = None, false;
+    /// The length of every node's lease, in seconds, 1 to 60: an outage of the database survived, against the wait for a node that is cut off. Without it, what the nodes have.
+    lease: u32 = None, false;
+    /// How a node makes sure that it is not behind: lease, read_index or direct.
+    revocation: Mode = Some(Mode::Lease), false;
 }
 
 impl fmt::Debug for Settings {
@@ -145,6 +151,12 @@ impl Shown for u32 {
 impl Shown for bool {
     fn to_shown(&self) -> toml::Value {
         (*self).into()
+    }
+}
+
+impl Shown for Mode {
+    fn to_shown(&self) -> toml::Value {
+        self.to_string().into()
     }
 }
 

@@ -2,6 +2,7 @@
 
 pub mod app;
 pub mod clock;
+pub mod cluster;
 pub mod config;
 pub mod keyring;
 pub mod problem;

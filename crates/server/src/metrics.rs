@@ -1,14 +1,18 @@
 //! What is counted, in OpenMetrics. Names are a public contract, snapshot-tested.
-use std::{sync::atomic::Ordering, time::Instant};
+use std::{
+    sync::atomic::{AtomicU64, Ordering},
+    time::Instant,
+};
 
 use claviger_domain::judge::Refusal;
 use prometheus_client::{
     encoding::{EncodeLabelSet, text::encode},
-    metrics::{counter::Counter, family::Family, gauge::Gauge},
+    metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram},
     registry::{Registry, Unit},
 };
 
 use crate::{
+    cluster::Cluster,
     sharded::{Counts, Durations},
     verify::{Index, Verdict},
 };
@@ -27,6 +31,7 @@ pub(crate) struct Metrics {
     applied: Gauge,
     store_reads: Gauge,
     requests: Family<Outcome, Counter>,
+    lease_age: Gauge<f64, AtomicU64>,
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
@@ -44,7 +49,7 @@ struct Outcome {
 const OUTCOMES: [&str; 4] = ["written", "dropped", "unknown", "malformed"];
 
 impl Metrics {
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(settling: Histogram) -> Self {
         let mut registry = Registry::with_prefix("claviger");
         let verifications = Family::<Labels, Counter>::default();
         registry.register("verifications", "Verifications, by verdict and reason", verifications.clone());
@@ -61,6 +66,13 @@ impl Metrics {
             Unit::Seconds,
             durations.clone(),
         );
+        registry.register("revocation_seconds", "How long changes waited after their commit until they were true on every node", settling);
+        let lease_age = Gauge::default();
+        registry.register(
+            "lease_age_seconds",
+            "Time since the beginning of the last renewal; not a number while there is no lease",
+            lease_age.clone(),
+        );
         let requests = Family::<Outcome, Counter>::default();
         registry.register("api_requests", "API requests reported for the audit log, by what became of them", requests.clone());
         for outcome in OUTCOMES {
@@ -74,6 +86,7 @@ impl Metrics {
             }),
             verdicts: Counts::default(),
             durations,
+            lease_age,
             cached: gauge(&mut registry, "index_credentials", "Credentials in memory"),
             applied: gauge(&mut registry, "index_revision", "Revision up to which changes are applied"),
             store_reads: gauge(&mut registry, "index_store_reads", "Point reads that the store answered for verification"),
@@ -103,7 +116,8 @@ impl Metrics {
         self.requests.get_or_create(&Outcome { outcome }).inc_by(count as u64);
     }
 
-    pub(crate) fn render(&self, index: &Index) -> String {
+    pub(crate) fn render(&self, index: &Index, cluster: &Cluster) -> String {
+        self.lease_age.set(cluster.gate.lease_age().map_or(f64::NAN, |age| age.as_secs_f64()));
         for (at, shown) in self.shown.iter().enumerate() {
             shown.inner().store(self.verdicts.total(at), Ordering::Relaxed);
         }

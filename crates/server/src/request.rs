@@ -13,7 +13,11 @@ use axum::{
 use claviger_domain::id::RequestId;
 use serde_json::json;
 
-use crate::{app::App, problem::Problem};
+use crate::{
+    app::App,
+    cluster::{self, Settled},
+    problem::Problem,
+};
 
 /// The request, for events and answers.
 #[derive(Clone, Debug)]
@@ -33,7 +37,7 @@ pub(crate) async fn surround(app: App, mut request: Request, next: Next, render:
     let route = request.extensions().get::<MatchedPath>().map_or("(none)", MatchedPath::as_str).to_owned();
     let method = request.method().clone();
     request.extensions_mut().insert(Context { request_id: request_id.clone(), source });
-    let mut response = next.run(request).await;
+    let (mut response, settled) = cluster::telling(next.run(request)).await;
     if let Some(problem) = response.extensions_mut().remove::<Problem>() {
         if let Some(internal) = &problem.internal {
             tracing::error!(%request_id, %route, code = problem.code, %internal, "a request failed");
@@ -53,6 +57,9 @@ pub(crate) async fn surround(app: App, mut request: Request, next: Next, render:
     if let Ok(value) = HeaderValue::from_str(&request_id) {
         headers.insert(REQUEST_ID, value);
     }
+    if let Some(settled) = settled {
+        tell(headers, &settled);
+    }
     for (name, value) in ALWAYS {
         headers.entry(name).or_insert(HeaderValue::from_static(value));
     }
@@ -60,6 +67,20 @@ pub(crate) async fn surround(app: App, mut request: Request, next: Next, render:
         headers.insert(header::STRICT_TRANSPORT_SECURITY, HeaderValue::from_static("max-age=63072000; includeSubDomains"));
     }
     response
+}
+
+/// On the answer to every change: since when it is true on every node, how many said so, and how long that took after the commit.
+fn tell(headers: &mut HeaderMap, settled: &Settled) {
+    let texts = [
+        ("effective-at", settled.effective_at.to_string()),
+        ("effective-nodes", settled.nodes.to_string()),
+        ("effective-after-ms", settled.took.as_millis().to_string()),
+    ];
+    for (name, text) in texts {
+        if let Ok(value) = HeaderValue::from_str(&text) {
+            headers.insert(HeaderName::from_static(name), value);
+        }
+    }
 }
 
 /// On every answer that does not say otherwise itself. Pages replace the policy, static files the caching.

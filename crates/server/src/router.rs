@@ -20,7 +20,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 use crate::{
     api,
     app::App,
-    console, legacy, oauth,
+    cluster, console, legacy, oauth,
     problem::{Code, Problem},
     request, requests, verify,
 };
@@ -57,6 +57,7 @@ fn operator_routes() -> OpenApiRouter<App> {
         .routes(routes!(api::refusals::show))
         .routes(routes!(api::catalogue::show, api::catalogue::import))
         .routes(routes!(api::events::list))
+        .routes(routes!(api::cluster::show))
 }
 
 /// Routes that a customer's own API keys call.
@@ -123,15 +124,18 @@ pub(crate) async fn method_not_allowed() -> Problem {
     Problem::new(Code::MethodNotAllowed, "Look at the Allow header.")
 }
 
-/// Ready when verification can answer from memory or store.
+/// Ready when verification can answer: with a lease where it needs one, and a store that can be read.
 async fn ready(State(app): State<App>) -> Result<&'static str, Problem> {
+    if app.cluster.gate.mode == cluster::Mode::Lease && !app.cluster.gate.is_open() {
+        return Err(Problem::unavailable("the lease is over"));
+    }
     app.store.reader().await?.position().await?;
     Ok("ready\n")
 }
 
 async fn metrics(State(app): State<App>) -> impl IntoResponse {
     let openmetrics = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-    ([(header::CONTENT_TYPE, openmetrics)], app.metrics.render(&app.index))
+    ([(header::CONTENT_TYPE, openmetrics)], app.metrics.render(&app.index, &app.cluster))
 }
 
 async fn openapi_json() -> impl IntoResponse {

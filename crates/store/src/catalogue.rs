@@ -1,7 +1,7 @@
 //! The operator's catalogue of operations, as JSON text.
 use claviger_domain::time::Timestamp;
 
-use crate::{Reader, StoreError, Tx};
+use crate::{Reader, StoreError, Tx, engine::Read};
 
 impl Reader {
     /// The catalogue and the revision at which it was so; None while there is none.
@@ -9,11 +9,15 @@ impl Reader {
     /// # Errors
     /// When the database is not available.
     pub async fn load_catalogue(&mut self) -> Result<(Option<String>, i64), StoreError> {
-        let rows = self.query("SELECT r.rev, c.text FROM revision r LEFT JOIN catalogue c ON c.one = 1", &[]).await?;
-        let mut row = rows.into_iter().next().ok_or_else(|| crate::value::unexpected("a revision"))?;
-        let revision = row.int()?;
-        Ok((row.optional_text()?, revision))
+        load(self).await
     }
+}
+
+pub(crate) async fn load(read: &mut impl Read) -> Result<(Option<String>, i64), StoreError> {
+    let rows = read.query("SELECT r.rev, c.text FROM revision r LEFT JOIN catalogue c ON c.one = 1", &[]).await?;
+    let mut row = rows.into_iter().next().ok_or_else(|| crate::value::unexpected("a revision"))?;
+    let revision = row.int()?;
+    Ok((row.optional_text()?, revision))
 }
 
 impl Tx {

@@ -2,7 +2,7 @@
 use claviger_domain::{event::Event, id::AccountId};
 
 use crate::{
-    StoreError, event, migrate,
+    Doorbell, StoreError, event, migrate,
     postgres::Postgres,
     sqlite::{self, Sqlite},
     value::{Row, Value},
@@ -91,29 +91,23 @@ impl Store {
         }))
     }
 
-    /// Holds this database for one serving process: None while another has it. Kept until dropped.
+    /// Begins the transaction of a renewal, which does not queue behind those of requests.
     ///
     /// # Errors
     /// When the database is not available.
-    pub async fn claim_serving(&self) -> Result<Option<Claim>, StoreError> {
+    pub async fn begin_renewal(&self) -> Result<Tx, StoreError> {
         match &self.engine {
-            // the data folder's lock file does this
-            Engine::Sqlite(_) => Ok(Some(Claim(None))),
-            Engine::Postgres(postgres) => Ok(postgres.claim_serving().await?.map(|connection| Claim(Some(connection)))),
+            Engine::Sqlite(_) => self.begin().await,
+            Engine::Postgres(postgres) => Ok(Tx(Connection::Postgres(postgres.begin_renewal().await?))),
         }
     }
-}
 
-/// See [`Store::claim_serving`].
-#[derive(Debug)]
-pub struct Claim(Option<crate::postgres::Pooled>);
-
-impl Claim {
-    /// Whether the claim still holds. It is lost with its connection.
-    pub async fn holds(&mut self) -> bool {
-        match &mut self.0 {
-            None => true,
-            Some(connection) => connection.query("SELECT 1::bigint", &[]).await.is_ok(),
+    /// What rings when something may have changed.
+    #[must_use]
+    pub fn doorbell(&self) -> Doorbell {
+        match &self.engine {
+            Engine::Sqlite(_) => Doorbell::watching(self.clone()),
+            Engine::Postgres(postgres) => Doorbell::listening(postgres.clone()),
         }
     }
 }

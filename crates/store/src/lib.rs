@@ -1,10 +1,12 @@
 //! SQLite and PostgreSQL behind one concrete type. SQL lives here and nowhere else; one SQL text serves both engines.
 #![warn(missing_docs)]
 
+mod doorbell;
 mod engine;
 mod migrate;
 mod postgres;
 mod sqlite;
+mod tls;
 mod value;
 
 pub mod account;
@@ -14,6 +16,7 @@ pub mod credential;
 pub mod event;
 pub mod idempotency;
 pub mod installation;
+pub mod lease;
 pub mod member;
 pub mod operator_key;
 pub mod page;
@@ -21,10 +24,11 @@ pub mod revision;
 pub mod revoked_token;
 pub mod session;
 
-pub use engine::{Claim, Reader, Recorded, Store, Tx};
+pub use doorbell::Doorbell;
+pub use engine::{Reader, Recorded, Store, Tx};
 
 /// What can go wrong between us and a database.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 pub enum StoreError {
     /// The database cannot be reached or did not answer; nothing was changed. Trying again is right.
     #[error("the database is not available: {0}")]

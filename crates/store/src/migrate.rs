@@ -26,7 +26,8 @@ macro_rules! migrations {
     };
 }
 
-const MIGRATIONS: &[Migration] = migrations![1 "0001_foundation", 2 "0002_life_cycle", 3 "0003_requests_and_uses", 5 "0005_revoked_token"];
+const MIGRATIONS: &[Migration] =
+    migrations![1 "0001_foundation", 2 "0002_life_cycle", 3 "0003_requests_and_uses", 4 "0004_lease", 5 "0005_revoked_token"];
 
 const APPLIED: &str = "SELECT version, sha256 FROM migration ORDER BY version";
 const REMEMBER: &str = "INSERT INTO migration (version, name, sha256) VALUES ($1, $2, $3)";
@@ -58,7 +59,7 @@ fn missing(applied: Vec<Row>, text: impl Fn(&Migration) -> &'static str) -> Resu
         let Some(migration) = MIGRATIONS.get(at).filter(|migration| migration.version == version) else {
             return Err(StoreError::Unusable(format!(
                 "it was migrated to version {version} by a later Claviger; this one knows {}",
-                MIGRATIONS.len()
+                MIGRATIONS.last().map_or(0, |migration| migration.version)
             )));
         };
         if sha256 != fingerprint(text(migration)) {

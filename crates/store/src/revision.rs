@@ -1,5 +1,5 @@
 //! The revision counter and the change log: what a node reads to stay current.
-use crate::{Reader, StoreError};
+use crate::{Reader, StoreError, Tx, engine::Read};
 
 /// Where the change log stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,29 +34,67 @@ impl Reader {
         Ok(Position { epoch: row.int()?, rev: row.int()? })
     }
 
-    /// Where the log stands, and everything that changed after `rev`, in one statement.
+    /// What happened after `from`.
     ///
     /// # Errors
     /// When the database is not available.
-    pub async fn changes_after(&mut self, rev: i64) -> Result<(Position, Vec<Changed>), StoreError> {
-        let rows = self
-            .query(
-                "SELECT r.epoch, r.rev, c.kind, c.object_id FROM revision r LEFT JOIN change c ON c.rev > $1 AND c.rev <= r.rev ORDER BY c.rev",
-                &[rev.into()],
-            )
-            .await?;
-        let (mut position, mut changed) = (None, Vec::with_capacity(rows.len()));
-        for mut row in rows {
-            position = Some(Position { epoch: row.int()?, rev: row.int()? });
-            match (row.optional_text()?.as_deref(), row.optional_text()?) {
-                (Some("account"), Some(id)) => changed.push(Changed::Account(id)),
-                (Some("credential"), Some(public_id)) => changed.push(Changed::Credential(public_id)),
-                (Some("catalogue"), Some(_)) => changed.push(Changed::Catalogue),
-                (Some("token"), Some(written)) => changed.push(Changed::Token(written.parse()?)),
-                (None, None) => {}
-                _ => return Err(crate::value::unexpected("a known kind of change")),
-            }
-        }
-        Ok((position.ok_or_else(|| crate::value::unexpected("a revision"))?, changed))
+    pub async fn log_after(&mut self, from: Position) -> Result<Log, StoreError> {
+        log_after(self, from).await
     }
+}
+
+impl Tx {
+    /// As [`Reader::log_after`], for a renewal: what is read and the row that says so come from one server.
+    ///
+    /// # Errors
+    /// When the database is not available.
+    pub async fn log_after(&mut self, from: Position) -> Result<Log, StoreError> {
+        log_after(self, from).await
+    }
+}
+
+/// Everything that must be applied to be where the log stands. It is read whole before any of it is: between publishing a revision and
+/// evicting what it changed nothing may fail.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Log {
+    /// Where it stands.
+    pub position: Position,
+    /// What changed, in order.
+    pub changed: Vec<Changed>,
+    /// Whether history is another than the one read before, so that nothing in memory is worth anything.
+    pub replaces_history: bool,
+    /// The catalogue's text, when it may have changed: no younger than `position`.
+    pub catalogue: Option<Option<String>>,
+    /// Every token revoked by itself, when history is another: then those that came since must be known too.
+    pub revoked_tokens: Vec<RevokedToken>,
+}
+
+async fn log_after(read: &mut impl Read, from: Position) -> Result<Log, StoreError> {
+    let (position, changed) = changes_after(read, from.rev).await?;
+    let replaces_history = position.epoch != from.epoch || position.rev < from.rev;
+    let catalogue = if replaces_history || changed.contains(&Changed::Catalogue) { Some(crate::catalogue::load(read).await?.0) } else { None };
+    let revoked_tokens = if replaces_history { crate::revoked_token::load(read).await? } else { Vec::new() };
+    Ok(Log { position, changed, replaces_history, catalogue, revoked_tokens })
+}
+
+async fn changes_after(read: &mut impl Read, rev: i64) -> Result<(Position, Vec<Changed>), StoreError> {
+    let rows = read
+        .query(
+            "SELECT r.epoch, r.rev, c.kind, c.object_id FROM revision r LEFT JOIN change c ON c.rev > $1 AND c.rev <= r.rev ORDER BY c.rev",
+            &[rev.into()],
+        )
+        .await?;
+    let (mut position, mut changed) = (None, Vec::with_capacity(rows.len()));
+    for mut row in rows {
+        position = Some(Position { epoch: row.int()?, rev: row.int()? });
+        match (row.optional_text()?.as_deref(), row.optional_text()?) {
+            (Some("account"), Some(id)) => changed.push(Changed::Account(id)),
+            (Some("credential"), Some(public_id)) => changed.push(Changed::Credential(public_id)),
+            (Some("catalogue"), Some(_)) => changed.push(Changed::Catalogue),
+            (Some("token"), Some(written)) => changed.push(Changed::Token(written.parse()?)),
+            (None, None) => {}
+            _ => return Err(crate::value::unexpected("a known kind of change")),
+        }
+    }
+    Ok((position.ok_or_else(|| crate::value::unexpected("a revision"))?, changed))
 }

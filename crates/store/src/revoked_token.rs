@@ -1,7 +1,7 @@
 //! Tokens revoked by themselves, until they expire.
 use claviger_domain::time::Timestamp;
 
-use crate::{Reader, StoreError, Tx, value::unexpected};
+use crate::{Reader, StoreError, Tx, engine::Read, value::unexpected};
 
 /// A token that is refused although its credential lives.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,9 +29,13 @@ impl Reader {
     /// # Errors
     /// When the database is not available.
     pub async fn list_revoked_tokens(&mut self) -> Result<Vec<RevokedToken>, StoreError> {
-        let rows = self.query("SELECT jti, expires_at FROM revoked_token", &[]).await?;
-        rows.into_iter().map(|mut row| Ok(RevokedToken { jti: row.text()?, expires_at: Timestamp::from_micros(row.int()?) })).collect()
+        load(self).await
     }
+}
+
+pub(crate) async fn load(read: &mut impl Read) -> Result<Vec<RevokedToken>, StoreError> {
+    let rows = read.query("SELECT jti, expires_at FROM revoked_token", &[]).await?;
+    rows.into_iter().map(|mut row| Ok(RevokedToken { jti: row.text()?, expires_at: Timestamp::from_micros(row.int()?) })).collect()
 }
 
 impl Tx {

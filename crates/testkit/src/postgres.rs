@@ -7,7 +7,7 @@
 
 use std::fs::File;
 use std::net::TcpListener;
-use std::os::unix::fs::chown;
+use std::os::unix::fs::{PermissionsExt as _, chown};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::OnceLock;
@@ -48,6 +48,7 @@ pub struct Cluster {
     password: String,
     port: u16,
     fsync: Fsync,
+    encrypts: bool,
 }
 
 /// An empty database of its own for one test; dropped with this value.
@@ -68,6 +69,15 @@ impl Cluster {
 
     /// Starts a cluster. See [`Cluster::start`].
     pub fn start_with(fsync: Fsync) -> Self {
+        Self::prepare(fsync, None)
+    }
+
+    /// Starts a cluster that offers TLS with this certificate and key, both in PEM.
+    pub fn start_with_certificate(certificate: &str, key: &str) -> Self {
+        Self::prepare(Fsync::Off, Some((certificate, key)))
+    }
+
+    fn prepare(fsync: Fsync, identity: Option<(&str, &str)>) -> Self {
         let binaries = binaries();
         let template = template(&binaries);
         let folder = folder::temporary("postgres");
@@ -77,7 +87,15 @@ impl Cluster {
             chown(folder.path(), Some(user), Some(group)).expect("root may change owners");
         }
         let password = std::fs::read_to_string(template.join("password")).expect("it lies there");
-        let mut cluster = Self { program: None, folder, binaries, password, port: 0, fsync };
+        for (name, text) in identity.iter().flat_map(|(certificate, key)| [("server.crt", certificate), ("server.key", key)]) {
+            let path = folder.path().join("data").join(name);
+            std::fs::write(&path, text).expect("it is our folder");
+            std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).expect("it is our file");
+            if let Some((user, group)) = user_when_root() {
+                chown(&path, Some(user), Some(group)).expect("root may change owners");
+            }
+        }
+        let mut cluster = Self { program: None, folder, binaries, password, port: 0, fsync, encrypts: identity.is_some() };
         cluster.resume();
         cluster
     }
@@ -139,6 +157,7 @@ impl Cluster {
         let settings = [
             ("fsync", if self.fsync == Fsync::On { "on" } else { "off" }),
             ("listen_addresses", "127.0.0.1"),
+            ("ssl", if self.encrypts { "on" } else { "off" }),
             // A path below a long TMPDIR would not fit into a socket's address.
             ("unix_socket_directories", ""),
             ("max_connections", "200"),
@@ -163,6 +182,11 @@ impl Database {
     /// `postgres://claviger:…@127.0.0.1:…/…`, ready for `--database`.
     pub fn url(&self) -> &str {
         &self.url
+    }
+
+    /// Runs a statement as the database's owner, past every program under test.
+    pub fn run(&self, sql: &str) {
+        run_sql(&self.url, sql).unwrap_or_else(|error| panic!("{sql}: {error}"));
     }
 
     /// Cuts every connection to this database, as a failover would.

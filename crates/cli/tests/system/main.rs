@@ -1,5 +1,6 @@
 //! The whole system as its users run it: the real binary, real nginx, real PostgreSQL, real Chromium.
 mod back_office;
+mod cluster;
 mod console;
 mod crash;
 mod demo;

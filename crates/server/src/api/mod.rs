@@ -18,6 +18,7 @@ use crate::{
 
 pub(crate) mod accounts;
 pub(crate) mod catalogue;
+pub(crate) mod cluster;
 pub(crate) mod credential_life;
 pub(crate) mod credentials;
 pub(crate) mod events;

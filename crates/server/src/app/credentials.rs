@@ -535,7 +535,7 @@ pub(crate) async fn end_all(
         Some(recorded) => app.commit(tx, recorded).await?,
         None => {
             drop(tx);
-            app.index.catch_up().await?;
+            app.settle().await?;
         }
     }
     Ok(ended)

@@ -1,5 +1,5 @@
 //! What the server can do: one file per noun, one function per verb. The console renders a verb's result as HTML, the API as JSON.
-use std::{ops::Deref, sync::Arc};
+use std::{ops::Deref, sync::Arc, time::Duration};
 
 use claviger_domain::{
     account::{Account, Status},
@@ -13,10 +13,12 @@ use claviger_domain::{
     secret::Digest,
     token::Format,
 };
+use claviger_lease::Terms;
 use claviger_store::{Recorded, Store, StoreError, Tx};
 
 use crate::{
     clock::Clock,
+    cluster::{Cluster, Gate, LeaseClock},
     config::Settings,
     keyring::KeyRing,
     metrics::Metrics,
@@ -61,6 +63,8 @@ pub struct Inner {
     pub tokens: Tokens,
     /// What verification knows.
     pub index: Index,
+    /// The nodes, and what every change waits for.
+    pub cluster: Cluster,
     pub(crate) metrics: Metrics,
     pub(crate) passwords: Passwords,
     pub(crate) redactor: Redactor,
@@ -119,10 +123,12 @@ impl App {
         let (format, redactor) = (Format::new(prefix, keys.tag.clone())?, Redactor::new(prefix));
         let tokens = Tokens::new(&keys, issuer, &*chance).ok_or(OpenError::SigningKey)?;
         let keys = Arc::new(keys);
-        let index = Index::open(store.clone(), keys.clone()).await?;
+        let gate = Arc::new(Gate::new(agree(&store, &settings).await?, LeaseClock::System, settings.revocation.unwrap_or_default()));
+        let index = Index::open(store.clone(), keys.clone(), gate.clone()).await?;
+        let cluster = Cluster::new(store.clone(), gate, clock.clone());
         let passwords = Passwords::new(&*chance).ok_or(OpenError::SigningKey)?;
         let dummy_digest = keys.pepper.digest(format.secret(&*chance).expose().as_bytes());
-        let metrics = Metrics::new();
+        let metrics = Metrics::new(cluster.waits.clone());
         let fast = fast(&*chance);
         Ok(Self(Arc::new(Inner {
             rates: Rates::new(settings.rate_limit),
@@ -134,6 +140,7 @@ impl App {
             format,
             tokens,
             index,
+            cluster,
             metrics,
             passwords,
             redactor,
@@ -213,24 +220,32 @@ impl App {
         }
     }
 
-    /// Commits, and does not return before no answer of this node rests on anything older. Goes on even if the caller goes away.
+    /// Commits, and does not return before it is true on every node. Goes on even if the caller goes away.
     pub(crate) async fn commit(&self, tx: Tx, recorded: Recorded) -> Result<(), StoreError> {
         let app = self.clone();
         let committed = tokio::spawn(async move {
-            match tx.commit(recorded).await {
-                Ok(()) => {}
-                Err(error) => {
-                    if matches!(error, StoreError::Unknown(_)) {
-                        app.index.doubt();
-                    }
-                    return Err(error);
-                }
-            }
-            // committed but not applied is "unknown" to the caller: trying again runs this again
-            app.index.catch_up().await.map_err(|error| StoreError::Unknown(error.to_string()))
+            tx.commit(recorded).await?;
+            // committed and not settled is "unknown" to the caller: trying again settles again
+            app.cluster.settle(&app.index).await
         });
-        committed.await.map_err(|error| StoreError::Unknown(error.to_string()))?
+        Cluster::tell(committed.await.map_err(|error| StoreError::Unknown(error.to_string()))??);
+        Ok(())
     }
+
+    /// For what was found done already: whoever did it may not have waited until it was true everywhere.
+    pub(crate) async fn settle(&self) -> Result<(), StoreError> {
+        Cluster::tell(self.cluster.settle(&self.index).await?);
+        Ok(())
+    }
+}
+
+/// The terms of every node's lease.
+async fn agree(store: &Store, settings: &Settings) -> Result<Terms, OpenError> {
+    let refused = || OpenError::Setting(claviger_domain::invalid::Invalid::new("lease", "out_of_range", "A lease is 1 to 60 seconds long."));
+    let wished = settings.lease.map(|seconds| Terms::of(Duration::from_secs(seconds.into())).ok_or_else(refused)).transpose()?;
+    let wished = wished.and_then(|terms| i64::try_from(terms.lease().as_millis()).ok());
+    let agreed = store.agree_on_lease(wished).await?;
+    Terms::of(Duration::from_millis(agreed.unsigned_abs())).ok_or_else(refused)
 }
 
 fn fast(chance: &dyn Chance) -> Keyed {

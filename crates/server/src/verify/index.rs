@@ -4,14 +4,14 @@
 //! the revision applied, checked under the same lock that evicts ([`Cache`]): so nothing older than an applied change can come to stay.
 use std::sync::{
     Arc,
-    atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering},
+    atomic::{AtomicI64, AtomicU64, Ordering},
 };
 
 use arc_swap::ArcSwapOption;
 use claviger_domain::{account::Account, catalogue::Catalogue, id::AccountId, time::Timestamp};
 use claviger_store::{
-    Store, StoreError,
-    revision::{Changed, Position},
+    Store, StoreError, Tx,
+    revision::{Changed, Log, Position},
 };
 
 use super::{
@@ -19,7 +19,10 @@ use super::{
     cache::{Cache, Keyed},
     revoked::Revoked,
 };
-use crate::keyring::KeyRing;
+use crate::{
+    cluster::{Gate, Mode, Rounds},
+    keyring::KeyRing,
+};
 
 /// The most credentials kept, and the most accounts: of each credential at most 300 bytes (`docs/benchmarks.md`), signing keys aside.
 const CAPACITY: usize = 1_000_000;
@@ -30,9 +33,10 @@ pub struct Index {
     store: Store,
     applied: AtomicI64,
     epoch: AtomicI64,
-    /// False while a change may be committed that has not been applied here: then nothing is answered.
-    current: AtomicBool,
-    catching_up: tokio::sync::Mutex<()>,
+    /// Whether memory may answer.
+    gate: Arc<Gate>,
+    /// Reading the log and applying it: one at a time, and one for all who want it.
+    rounds: Rounds<Result<(), StoreError>>,
     credentials: Cache<Entry>,
     accounts: Cache<Account>,
     catalogue: ArcSwapOption<Catalogue>,
@@ -57,14 +61,14 @@ impl Index {
     ///
     /// # Errors
     /// When the database is not available.
-    pub async fn open(store: Store, keys: Arc<KeyRing>) -> Result<Self, StoreError> {
+    pub async fn open(store: Store, keys: Arc<KeyRing>, gate: Arc<Gate>) -> Result<Self, StoreError> {
         let Position { epoch, rev } = store.reader().await?.position().await?;
         let index = Self {
             store,
             applied: AtomicI64::new(rev),
             epoch: AtomicI64::new(epoch),
-            current: AtomicBool::new(true),
-            catching_up: tokio::sync::Mutex::new(()),
+            gate,
+            rounds: Rounds::default(),
             credentials: Cache::new(CAPACITY),
             accounts: Cache::new(CAPACITY),
             catalogue: ArcSwapOption::empty(),
@@ -72,22 +76,15 @@ impl Index {
             keys,
             reads: AtomicU64::new(0),
         };
-        index.load_catalogue().await?;
-        index.load_revoked_tokens().await?;
+        let (text, _) = index.store.reader().await?.load_catalogue().await?;
+        index.catalogue.store(parse_catalogue(text.as_deref())?);
+        index.store.reader().await?.list_revoked_tokens().await?.into_iter().for_each(|token| index.revoked.add(token));
         Ok(index)
     }
 
     /// The operator's catalogue; None while there is none.
     pub(crate) fn catalogue(&self) -> Option<Arc<Catalogue>> {
         self.catalogue.load_full()
-    }
-
-    async fn load_catalogue(&self) -> Result<(), StoreError> {
-        let (text, _) = self.store.reader().await?.load_catalogue().await?;
-        let catalogue = text.map(|text| Catalogue::from_json(&text)).transpose();
-        let catalogue = catalogue.map_err(|error| StoreError::Unusable(format!("the catalogue cannot be read: {error}")))?;
-        self.catalogue.store(catalogue.map(Arc::new));
-        Ok(())
     }
 
     /// Whether a token was revoked by itself. To be asked after its credential was found: that assures that the index is current.
@@ -103,13 +100,6 @@ impl Index {
     /// Forgets the revoked tokens that have expired.
     pub(crate) fn forget_expired_tokens(&self, now: Timestamp) {
         self.revoked.forget_expired(now);
-    }
-
-    /// None is ever taken away here: a restored backup does not give a revoked token back.
-    async fn load_revoked_tokens(&self) -> Result<(), StoreError> {
-        let all = self.store.reader().await?.list_revoked_tokens().await?;
-        all.into_iter().for_each(|token| self.revoked.add(token));
-        Ok(())
     }
 
     /// The revision up to which changes are applied.
@@ -132,39 +122,50 @@ impl Index {
         self.len() == 0
     }
 
-    /// Says that a change may have been committed that nobody could confirm: nothing is answered from memory until the log was read again.
-    pub(crate) fn doubt(&self) {
-        self.current.store(false, Ordering::SeqCst);
-    }
-
     /// Applies every change committed so far. When it returns, no answer rests on anything older.
     ///
     /// # Errors
-    /// When the database is not available; then nothing is answered until it is.
+    /// When the database is not available.
     pub async fn catch_up(&self) -> Result<(), StoreError> {
-        let _turn = self.catching_up.lock().await;
-        let caught_up = self.apply_changes().await;
-        self.current.store(caught_up.is_ok(), Ordering::SeqCst);
-        caught_up
+        let round = || async {
+            let log = self.store.reader().await?.log_after(self.position()).await?;
+            self.apply(log)
+        };
+        self.rounds.join(round).await
     }
 
-    async fn apply_changes(&self) -> Result<(), StoreError> {
-        let applied = self.applied();
-        let (position, changes) = self.store.reader().await?.changes_after(applied).await?;
-        let history_replaced = position.epoch != self.epoch.load(Ordering::SeqCst) || position.rev < applied;
+    /// The same within a transaction, for a renewal; gives the revision up to which changes are applied.
+    pub(crate) async fn catch_up_in(&self, tx: &mut Tx) -> Result<i64, StoreError> {
+        let _no_round = self.rounds.pause().await;
+        let log = tx.log_after(self.position()).await?;
+        let rev = log.position.rev;
+        self.apply(log)?;
+        Ok(rev)
+    }
+
+    fn position(&self) -> Position {
+        Position { epoch: self.epoch.load(Ordering::SeqCst), rev: self.applied() }
+    }
+
+    /// Publishes, then evicts. Nothing can fail or be broken off in between: what was not evicted then would never be.
+    fn apply(&self, log: Log) -> Result<(), StoreError> {
+        let catalogue = log.catalogue.map(|text| parse_catalogue(text.as_deref())).transpose()?;
+        if log.replaces_history {
+            tracing::error!(from = ?self.position(), to = ?log.position, "the database's history is another one; memory is emptied");
+        }
         // published first: from here on no fill that was read earlier can stay
-        self.applied.store(position.rev, Ordering::SeqCst);
-        self.epoch.store(position.epoch, Ordering::SeqCst);
-        if history_replaced {
+        self.applied.store(log.position.rev, Ordering::SeqCst);
+        self.epoch.store(log.position.epoch, Ordering::SeqCst);
+        if let Some(catalogue) = catalogue {
+            self.catalogue.store(catalogue);
+        }
+        if log.replaces_history {
             self.credentials.clear();
             self.accounts.clear();
-            self.load_revoked_tokens().await?;
-            return self.load_catalogue().await;
         }
-        if changes.contains(&Changed::Catalogue) {
-            self.load_catalogue().await?;
-        }
-        for change in changes {
+        // none is ever taken away: a restored backup does not give a revoked token back
+        log.revoked_tokens.into_iter().for_each(|token| self.revoked.add(token));
+        for change in log.changed {
             match change {
                 Changed::Catalogue => {}
                 Changed::Token(token) => self.revoked.add(token),
@@ -190,7 +191,7 @@ impl Index {
             let (loaded, revision) = self.store.reader().await?.load_credential(public_id).await?;
             Ok::<_, StoreError>((loaded.map(|loaded| Arc::new(Entry::new(loaded, &self.keys))), revision))
         };
-        Ok(self.credentials.get_or_read(public_id, || self.applied(), read).await?)
+        Ok(self.credentials.get_or_read(public_id, || self.keeps_from(), read).await?)
     }
 
     /// The account with this id; None when there is none.
@@ -203,15 +204,27 @@ impl Index {
             let (account, revision) = self.store.reader().await?.load_account(id).await?;
             Ok::<_, StoreError>((account.map(Arc::new), revision))
         };
-        Ok(self.accounts.get_or_read(&id, || self.applied(), read).await?)
+        Ok(self.accounts.get_or_read(&id, || self.keeps_from(), read).await?)
     }
 
+    /// To be asked before memory is, once for each question.
     async fn assure_current(&self) -> Result<(), CannotSay> {
-        if self.current.load(Ordering::SeqCst) {
-            return Ok(());
+        match self.gate.mode {
+            Mode::Lease if self.gate.is_open() => Ok(()),
+            Mode::Lease => Err(CannotSay),
+            Mode::ReadIndex | Mode::Direct => self.catch_up().await.map_err(CannotSay::from),
         }
-        self.catch_up().await.map_err(CannotSay::from)
     }
+
+    /// The revision that a fill must have been read at, at least, to be kept.
+    fn keeps_from(&self) -> i64 {
+        if self.gate.mode == Mode::Direct { i64::MAX } else { self.applied() }
+    }
+}
+
+fn parse_catalogue(text: Option<&str>) -> Result<Option<Arc<Catalogue>>, StoreError> {
+    let catalogue = text.map(Catalogue::from_json).transpose();
+    Ok(catalogue.map_err(|error| StoreError::Unusable(format!("the catalogue cannot be read: {error}")))?.map(Arc::new))
 }
 
 impl Keyed for Entry {

@@ -14,6 +14,7 @@ use claviger_domain::{kind::Kinds, time::Timestamp};
 use claviger_server::{
     app::{App, operator_keys, sign_in},
     clock::{Clock, OsChance},
+    cluster::Membership,
     config::{Partial, Settings},
     gateway,
     keyring::KeyRing,
@@ -59,6 +60,7 @@ pub(crate) struct World {
     pub(crate) database: Option<Database>,
     /// Whether each request takes a millisecond: event ids of one millisecond are in no order.
     ticking: AtomicBool,
+    membership: Option<Membership>,
 }
 
 impl World {
@@ -91,8 +93,23 @@ impl World {
         .expect("a database");
         let settings = Settings::resolve(&[&settings]);
         let app = App::open(settings, public_url, store, kinds, keys, Clock::frozen(START), Arc::new(OsChance)).await.expect("an app");
+        let membership = Membership::begin(app.clone(), "tests".to_owned(), None).await.expect("a lease");
         let operator_key = operator_keys::create_from_command_line(&app, "tests").await.expect("a key").expose().to_owned();
-        Self { public: public(app.clone()), gateway: gateway(app.clone()), app, operator_key, folder, database, ticking: AtomicBool::new(false) }
+        Self {
+            public: public(app.clone()),
+            gateway: gateway(app.clone()),
+            app,
+            operator_key,
+            folder,
+            database,
+            ticking: AtomicBool::new(false),
+            _membership: membership,
+        }
+    }
+
+    /// Gives the node's lease back.
+    pub(crate) async fn leave(&mut self) {
+        self.membership.take().expect("a lease").leave().await;
     }
 
     pub(crate) fn advance(&self, seconds: u64) {

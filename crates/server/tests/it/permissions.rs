@@ -123,6 +123,7 @@ const VERBS: [(&str, &str, &str); 121] = [
     ("GET", "/v1/accounts/{id}/refusals", ""),
     ("GET", "/v1/accounts/{id}/refusals/{request_id}", ""),
     ("GET", "/v1/catalogue", ""),
+    ("GET", "/v1/cluster", ""),
     ("PUT", "/v1/catalogue", "nonsense"),
     ("GET", "/v1/api-key/keys", ""),
     ("POST", "/v1/api-key/keys", r#"{"owner":"a@b.co","account_id":"{id}"}"#),

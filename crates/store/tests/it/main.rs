@@ -19,9 +19,11 @@ use claviger_store::{
 };
 use claviger_testkit::postgres::{Cluster, Database};
 
+mod lease;
 mod migrations;
 mod paging;
 mod revision;
+mod tls;
 mod transactions;
 
 /// The same test once on each engine, as `name::sqlite` and `name::postgres`.

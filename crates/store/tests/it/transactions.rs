@@ -208,23 +208,3 @@ on_both_engines! {
         assert_eq!(store.reader().await.expect("a reader").find_key_check().await.expect("answered").as_deref(), Some(&b"first"[..]));
     }
 }
-
-#[tokio::test]
-async fn only_one_process_claims_a_postgres_database_until_it_lets_go() {
-    let place = Place::postgres();
-    let (one, two) = (place.open().await, place.open().await);
-    let mut claim = one.claim_serving().await.expect("answered").expect("free");
-    assert!(claim.holds().await);
-    assert!(two.claim_serving().await.expect("answered").is_none());
-    let Place::Postgres(database) = &place else { panic!("made so") };
-    database.cut_connections();
-    assert!(!claim.holds().await, "a claim is lost with its connection");
-    drop(claim);
-    // the server may need a moment to notice: asked again, never slept
-    for attempt in 0..1_000 {
-        match two.claim_serving().await {
-            Ok(Some(_)) => return,
-            _ => assert!(attempt < 999, "the claim is free again"),
-        }
-    }
-}

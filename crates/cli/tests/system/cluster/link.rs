@@ -1,0 +1,88 @@
+//! A link between a node and its database that can be cut, one way or both, and made slow. What is sent meanwhile arrives afterwards, as with TCP.
+use std::{
+    io::{Read, Write},
+    net::{Shutdown, TcpListener, TcpStream},
+    sync::{Arc, Condvar, Mutex},
+    thread,
+    time::Duration,
+};
+
+/// What happens to what is sent.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Weather {
+    /// From the node to the database.
+    pub(crate) up_is_cut: bool,
+    /// From the database to the node.
+    pub(crate) down_is_cut: bool,
+    pub(crate) delay: Duration,
+}
+
+impl Weather {
+    pub(crate) const FAIR: Self = Self { up_is_cut: false, down_is_cut: false, delay: Duration::ZERO };
+    pub(crate) const CUT: Self = Self { up_is_cut: true, down_is_cut: true, delay: Duration::ZERO };
+}
+
+/// A link. Its threads end with their connections, or with the test process.
+pub(crate) struct Link {
+    address: String,
+    weather: Arc<(Mutex<Weather>, Condvar)>,
+}
+
+impl Link {
+    pub(crate) fn to(upstream: &str) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+        let address = listener.local_addr().expect("an address").to_string();
+        let weather = Arc::new((Mutex::new(Weather::FAIR), Condvar::new()));
+        let (shared, upstream) = (weather.clone(), upstream.to_owned());
+        thread::spawn(move || {
+            for near in listener.incoming().flatten() {
+                let (shared, upstream) = (shared.clone(), upstream.clone());
+                thread::spawn(move || {
+                    // a connection that is begun while the link is cut hangs like any other
+                    wait_until(&shared, |weather| !weather.up_is_cut && !weather.down_is_cut);
+                    let Ok(far) = TcpStream::connect(&upstream) else { return };
+                    let (Ok(near_too), Ok(far_too)) = (near.try_clone(), far.try_clone()) else { return };
+                    let down = shared.clone();
+                    thread::spawn(move || copy(far_too, near_too, &down, |weather| weather.down_is_cut));
+                    copy(near, far, &shared, |weather| weather.up_is_cut);
+                });
+            }
+        });
+        Self { address, weather }
+    }
+
+    /// `127.0.0.1:…`, where the database seems to be.
+    pub(crate) fn address(&self) -> &str {
+        &self.address
+    }
+
+    pub(crate) fn set(&self, weather: Weather) {
+        *self.weather.0.lock().expect("no panic") = weather;
+        self.weather.1.notify_all();
+    }
+}
+
+fn wait_until(weather: &(Mutex<Weather>, Condvar), fair: impl Fn(&Weather) -> bool) -> Duration {
+    let mut now = weather.0.lock().expect("no panic");
+    while !fair(&now) {
+        now = weather.1.wait(now).expect("no panic");
+    }
+    now.delay
+}
+
+fn copy(mut from: TcpStream, mut to: TcpStream, weather: &(Mutex<Weather>, Condvar), is_cut: impl Fn(&Weather) -> bool) {
+    let mut buffer = [0; 16 * 1024];
+    let _ = to.set_nodelay(true);
+    while let Ok(read @ 1..) = from.read(&mut buffer) {
+        let delay = wait_until(weather, |weather| !is_cut(weather));
+        if !delay.is_zero() {
+            thread::sleep(delay);
+        }
+        if to.write_all(&buffer[..read]).is_err() {
+            break;
+        }
+    }
+    wait_until(weather, |weather| !is_cut(weather));
+    let _ = to.shutdown(Shutdown::Write);
+    let _ = from.shutdown(Shutdown::Read);
+}

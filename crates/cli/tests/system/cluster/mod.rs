@@ -1,0 +1,117 @@
+//! A revocation is true on every node when it returns: real processes, a real PostgreSQL, faults, and one checker over one history.
+//!
+//! Each kind of fault comes with a negative control: the same experiment with a safety switched off must show violations, or it shows nothing.
+use std::{
+    sync::atomic::{AtomicBool, AtomicUsize, Ordering},
+    thread,
+    time::{Duration, Instant},
+};
+
+use claviger_testkit::postgres::Cluster;
+
+mod faults;
+mod history;
+mod link;
+mod nodes;
+
+use history::{Asked, Findings, History, Key};
+use nodes::Nodes;
+
+const LEASE: u32 = 2;
+const WRITERS: usize = 8;
+const VERIFIERS: usize = 6;
+
+/// W = 1.2 L + 0.25 s.
+fn longest_wait() -> Duration {
+    Duration::from_millis(u64::from(LEASE) * 1200 + 250)
+}
+
+/// How many revocations a kind of fault gets; `./test --long` gives it more.
+fn revocations() -> usize {
+    if std::env::var_os("CLAVIGER_LONG").is_some() { 500 } else { 30 }
+}
+
+/// What was seen of an experiment.
+struct Outcome {
+    findings: Findings,
+    /// How long each deletion took that returned.
+    took: Vec<Duration>,
+}
+
+impl Outcome {
+    fn assert_kept(&self, what: &str) {
+        let Findings { deleted, allowed, refused, violations, .. } = &self.findings;
+        assert!(violations.is_empty(), "{what}: {} violations, such as {:#?}", violations.len(), violations.first());
+        assert!(*deleted > 0 && *allowed > 0 && *refused > 0, "{what}: nothing was tried: {:?}", self.findings);
+    }
+
+    fn assert_broken(&self, what: &str) {
+        assert!(!self.findings.violations.is_empty(), "{what}: the experiment cannot tell: {:?}", self.findings);
+    }
+}
+
+/// Writers delete the keys through nodes that `writes` names, verifiers ask every node for every key, and `fault` happens after a quarter of
+/// the deletions. It ends when all are deleted and the verifiers went round once more.
+fn experiment(nodes: &Nodes, keys: &[Key], writes: &[usize], fault: impl FnOnce() + Send) -> Outcome {
+    let (history, done, next, returned) = (History::default(), AtomicBool::new(false), AtomicUsize::new(0), AtomicUsize::new(0));
+    let took = std::sync::Mutex::new(Vec::new());
+    thread::scope(|scope| {
+        for verifier in 0..VERIFIERS {
+            let (history, done) = (&history, &done);
+            scope.spawn(move || {
+                let (mut asked, mut at) = (Vec::new(), verifier * 7);
+                let mut last_round = None;
+                loop {
+                    // nothing may be missed of the time after the last deletion: as long as a lease, and each key on each node once
+                    if done.load(Ordering::SeqCst) {
+                        let (since, from): (Instant, usize) = *last_round.get_or_insert((Instant::now(), at));
+                        if since.elapsed() > Duration::from_secs(u64::from(LEASE)) && at - from > keys.len() * nodes.servers.len() {
+                            break;
+                        }
+                    }
+                    let (key, node) = (at % keys.len(), (at / keys.len() + verifier) % nodes.servers.len());
+                    let sent = Instant::now();
+                    if let Some(verdict) = nodes.verify(node, &keys[key]) {
+                        asked.push(Asked { key, node, sent, verdict });
+                    }
+                    at += 1;
+                }
+                history.note(asked);
+            });
+        }
+        let writers: Vec<_> = (0..WRITERS)
+            .map(|_| {
+                let (next, returned, took) = (&next, &returned, &took);
+                scope.spawn(move || {
+                    while let Some((at, key)) = Some(next.fetch_add(1, Ordering::SeqCst)).and_then(|at| Some((at, keys.get(at)?))) {
+                        for attempt in 0.. {
+                            assert!(attempt < 60, "key {at} cannot be deleted");
+                            let begun = Instant::now();
+                            if nodes.delete(writes[(at + attempt) % writes.len()], key) {
+                                took.lock().expect("no panic").push(begun.elapsed());
+                                break;
+                            }
+                            thread::sleep(Duration::from_millis(100));
+                        }
+                        returned.fetch_add(1, Ordering::SeqCst);
+                    }
+                })
+            })
+            .collect();
+        while returned.load(Ordering::SeqCst) < keys.len() / 4 {
+            thread::sleep(Duration::from_millis(1));
+        }
+        fault();
+        for writer in writers {
+            writer.join().expect("a writer ends");
+        }
+        done.store(true, Ordering::SeqCst);
+    });
+    Outcome { findings: history.check(keys), took: took.into_inner().expect("no panic") }
+}
+
+fn started(cluster: &Cluster, switched_off: Option<&str>) -> (Nodes, Vec<Key>) {
+    let nodes = Nodes::start(cluster, 3, LEASE, "lease", switched_off);
+    let keys = nodes.keys(revocations());
+    (nodes, keys)
+}

@@ -1,0 +1,158 @@
+//! Several real nodes on one real PostgreSQL, each by a link of its own.
+use std::{sync::Arc, time::Instant};
+
+use claviger_testkit::{
+    folder,
+    http::Request,
+    postgres::{Cluster, Database},
+    process::Server,
+};
+use serde_json::{Value, json};
+
+use super::{
+    history::{Key, Verdict},
+    link::Link,
+};
+
+pub(crate) struct Nodes {
+    pub(crate) servers: Vec<Server>,
+    pub(crate) links: Vec<Link>,
+    pub(crate) operator_key: String,
+    database: Database,
+    first_data: Arc<tempfile::TempDir>,
+    arguments: Vec<String>,
+    environment: Vec<(String, String)>,
+    upstream: String,
+    url: String,
+}
+
+impl Nodes {
+    /// `count` nodes with a lease of `lease` seconds that keep current by `mode`; `switched_off` is a safety that is missing, as a negative control.
+    pub(crate) fn start(cluster: &Cluster, count: usize, lease: u32, mode: &str, switched_off: Option<&str>) -> Self {
+        let database = cluster.fresh_database();
+        let url = database.url().to_owned();
+        let upstream = url.split('@').nth(1).and_then(|rest| rest.split('/').next()).expect("host and port").to_owned();
+        let environment = switched_off.map(|name| ("CLAVIGER_TEST_SWITCH_OFF".to_owned(), name.to_owned())).into_iter().collect();
+        let mut nodes = Self {
+            servers: Vec::new(),
+            links: Vec::new(),
+            operator_key: String::new(),
+            database,
+            first_data: Arc::new(folder::temporary("data")),
+            arguments: ["--lease", &lease.to_string(), "--revocation", mode, "--public-url", "http://api.example.com"].map(str::to_owned).to_vec(),
+            environment,
+            upstream,
+            url,
+        };
+        for _ in 0..count {
+            nodes.add();
+        }
+        nodes.operator_key = nodes.servers[0].operator_key("experiment");
+        nodes
+    }
+
+    /// One more node, with the key ring of the first.
+    pub(crate) fn add(&mut self) {
+        let data = if self.servers.is_empty() {
+            self.first_data.clone()
+        } else {
+            let data = folder::temporary("data");
+            std::fs::copy(self.first_data.path().join("keyring.json"), data.path().join("keyring.json")).expect("the first has made it");
+            Arc::new(data)
+        };
+        let link = Link::to(&self.upstream);
+        let url = self.url.replace(&self.upstream, link.address());
+        let mut arguments: Vec<&str> = self.arguments.iter().map(String::as_str).collect();
+        arguments.extend(["--database", &url]);
+        let environment: Vec<(&str, &str)> = self.environment.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        self.servers.push(Server::start_with("serve", &arguments, &environment, data));
+        self.links.push(link);
+    }
+
+    pub(crate) fn request(&self, node: usize, method: &str, path: &str) -> Request {
+        self.servers[node].request(method, path).bearer(&self.operator_key)
+    }
+
+    /// `count` credentials, each with a token, made on the first node and in the memory of every node.
+    pub(crate) fn keys(&self, count: usize) -> Vec<Key> {
+        let mut keys = Vec::with_capacity(count);
+        let mut account = String::new();
+        for at in 0..count {
+            if at % 10 == 0 {
+                let made = self.request(0, "POST", "/v1/accounts").json(&json!({ "kind": "corporate", "name": format!("Account {at}") })).send();
+                made.json()["id"].as_str().expect("an id").clone_into(&mut account);
+                self.request(0, "PATCH", &format!("/v1/accounts/{account}")).json(&json!({ "api_access": true })).send().expect(200);
+            }
+            let wish = json!({ "kind": "client", "email": "dev@example.com" });
+            let made = self.request(0, "POST", &format!("/v1/accounts/{account}/credentials")).json(&wish).send().expect(201).json();
+            let exchange = json!({ "clientId": made["public_id"], "clientSecret": made["secret"] });
+            let token = self.servers[0].request("POST", "/auth/token").json(&exchange).send().expect(200).json();
+            let text = |value: &Value| value.as_str().expect("text").to_owned();
+            let key =
+                Key { account: account.clone(), id: text(&made["id"]), token: text(&token["access_token"]), deleted: std::sync::OnceLock::new() };
+            for node in 0..self.servers.len() {
+                assert_eq!(self.verify(node, &key), Some(Verdict::Allowed), "node {node}: a fresh key");
+            }
+            keys.push(key);
+        }
+        keys
+    }
+
+    /// None when there was no answer at all.
+    pub(crate) fn verify(&self, node: usize, key: &Key) -> Option<Verdict> {
+        let question =
+            json!({ "method": "GET", "path": "/", "headers": { "Authorization": format!("Bearer {}", key.token), "AccountId": key.account } });
+        let answer = Request::post(&self.servers[node].gateway("/v1/verify")).json(&question).try_send().ok()?;
+        Some(match (answer.status, answer.json()["verdict"].as_str()) {
+            (200, Some("allowed")) => Verdict::Allowed,
+            (200, Some("refused")) => Verdict::Refused,
+            (503, _) => Verdict::CannotSay,
+            _ => panic!("{}", answer.text()),
+        })
+    }
+
+    /// Asks for a deletion once. True when it is true everywhere now; false when that is not known.
+    pub(crate) fn delete(&self, node: usize, key: &Key) -> bool {
+        let path = format!("/v1/accounts/{}/credentials/{}", key.account, key.id);
+        match self.request(node, "DELETE", &path).try_send() {
+            Ok(answer) if answer.status == 204 => {
+                let _first = key.deleted.set(Instant::now());
+                true
+            }
+            Ok(answer) => {
+                assert_eq!(answer.status, 503, "{}", answer.text());
+                false
+            }
+            Err(_) => false,
+        }
+    }
+
+    /// Ends every connection that any node has, its listener included.
+    pub(crate) fn cut_backends(&self) {
+        self.database.cut_connections();
+    }
+
+    /// What a node says that wants another lease than the others'.
+    pub(crate) fn try_with_lease(&self, seconds: &str) -> String {
+        let data = folder::temporary("data");
+        std::fs::copy(self.first_data.path().join("keyring.json"), data.path().join("keyring.json")).expect("the first has made it");
+        let folder = data.path().to_str().expect("text");
+        let any = "127.0.0.1:0";
+        let arguments = ["serve", "--data", folder, "--public", any, "--gateway", any, "--database", &self.url, "--lease", seconds];
+        let output = claviger_testkit::process::Claviger::run(&arguments);
+        assert!(!output.status.success(), "it serves");
+        String::from_utf8_lossy(&output.stderr).into_owned()
+    }
+
+    /// What `claviger doctor` says beside the first node, and whether all is well.
+    pub(crate) fn doctor(&self) -> (bool, String) {
+        let data = self.first_data.path().to_str().expect("text");
+        let output = claviger_testkit::process::Claviger::run(&["doctor", "--data", data, "--database", &self.url]);
+        (output.status.success(), String::from_utf8_lossy(&output.stdout).into_owned())
+    }
+
+    /// Makes the database remember another primary than the one that answers, as it does after a promotion.
+    pub(crate) fn as_after_a_failover(&self) {
+        self.database.run("UPDATE cluster SET settled = 'the old one'");
+    }
+}

@@ -1,0 +1,51 @@
+//! The writer's side: when may a change that has been committed be reported as done?
+use crate::{Reading, Terms};
+
+/// A change that waits to be true everywhere.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Barrier {
+    pub(crate) rev: i64,
+    pub(crate) committed: Reading,
+}
+
+/// What a look at the leases showed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Sight {
+    /// Whether every lease that can be running has its row on this primary: see [`crate::Primary`].
+    pub settled: bool,
+    /// The lowest revision that a node, other than the one looking, has acknowledged; None when there is no other.
+    pub lowest: Option<i64>,
+}
+
+/// Whether a change is true everywhere.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Decision {
+    /// Every node acknowledged it.
+    Confirmed,
+    /// Every lease from before it is over.
+    Outlasted,
+    /// Not yet.
+    Wait,
+}
+
+impl Barrier {
+    /// A barrier for everything up to `rev`. `now` is read after the reply to COMMIT (for what was done before: when it was asked for again),
+    /// and this node itself has applied `rev`.
+    #[must_use]
+    pub const fn new(rev: i64, now: Reading) -> Self {
+        Self { rev, committed: now }
+    }
+
+    /// Decides by the last look at the leases, if there was one. It must have begun after the barrier did.
+    #[must_use]
+    pub const fn decide(&self, now: Reading, terms: Terms, sight: Option<Sight>) -> Decision {
+        if now.least_since(self.committed) >= terms.wait {
+            return Decision::Outlasted;
+        }
+        match sight {
+            Some(Sight { settled: true, lowest: None }) => Decision::Confirmed,
+            Some(Sight { settled: true, lowest: Some(acked) }) if acked >= self.rev => Decision::Confirmed,
+            _ => Decision::Wait,
+        }
+    }
+}

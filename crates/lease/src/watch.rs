@@ -1,0 +1,51 @@
+//! Which nodes have been silent for so long that their lease is over, and their row may go.
+use std::collections::BTreeMap;
+
+use crate::{Reading, Terms};
+
+/// What one process has seen of the nodes' heartbeats.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Watch<N: Ord> {
+    pub(crate) seen: BTreeMap<N, (i64, Reading)>,
+}
+
+impl<N: Ord + Clone> Watch<N> {
+    /// Takes in every row, read before `now`; gives those whose beat has not moved for [`Terms::wait`] by our clock.
+    ///
+    /// They may be deleted on condition that the beat is still the one given: who renews in between keeps the row, and who renews after it
+    /// meets none.
+    pub fn observe(&mut self, now: Reading, terms: Terms, rows: impl IntoIterator<Item = (N, i64)>) -> Vec<(N, i64)> {
+        let before = std::mem::take(&mut self.seen);
+        let mut silent = Vec::new();
+        for (node, beat) in rows {
+            let since = match before.get(&node) {
+                Some((known, since)) if *known == beat => *since,
+                _ => now,
+            };
+            if now.least_since(since) >= terms.wait {
+                silent.push((node.clone(), beat));
+            }
+            self.seen.insert(node, (beat, since));
+        }
+        silent
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_who_has_been_silent_for_the_whole_wait_is_given() {
+        let terms = Terms { lease: 10, wait: 12 };
+        let at = |time| Reading { boot: time, real: 0 };
+        let mut watch = Watch::default();
+        assert_eq!(watch.observe(at(100), terms, [("a", 1), ("b", 7)]), []);
+        assert_eq!(watch.observe(at(111), terms, [("a", 1), ("b", 8)]), []);
+        assert_eq!(watch.observe(at(112), terms, [("a", 1), ("b", 8)]), [("a", 1)]);
+        // a row that went and came back is a new one
+        assert_eq!(watch.observe(at(120), terms, [("b", 8)]), []);
+        assert_eq!(watch.observe(at(121), terms, [("a", 1), ("b", 8)]), []);
+        assert_eq!(watch.observe(at(123), terms, [("a", 1), ("b", 8)]), [("b", 8)]);
+    }
+}

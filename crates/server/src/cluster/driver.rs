@@ -1,0 +1,211 @@
+//! Keeps this node's lease: joins, renews, acknowledges, joins again, leaves.
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+
+use claviger_lease::{Attempt, Lease, Write};
+use claviger_store::{StoreError, lease::Node};
+use tokio::{
+    sync::{Notify, watch},
+    task::JoinHandle,
+    time::{Instant, timeout},
+};
+
+use super::Mode;
+use crate::app::App;
+
+/// A node that keeps its lease until it is dropped or leaves. Without one an [`App`] answers nothing from memory.
+#[derive(Debug)]
+pub struct Membership {
+    stop: watch::Sender<bool>,
+    tasks: Vec<JoinHandle<()>>,
+}
+
+/// Why a node could not join.
+#[derive(Debug, thiserror::Error)]
+pub enum JoinError {
+    /// The database.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The file that remembers this node's row.
+    #[error("the node's id cannot be kept in the data folder: {0}")]
+    File(#[from] std::io::Error),
+}
+
+struct Driver {
+    app: App,
+    lease: Lease,
+    /// The row's id, while there is one.
+    id: Option<String>,
+    address: String,
+    /// Where the row's id is kept, so that the next process in this folder can take the row away.
+    file: Option<PathBuf>,
+}
+
+impl Membership {
+    /// Joins, and returns when this node may serve. `address` is for people.
+    ///
+    /// `folder` is locked by this process, and by each before it while it ran: so the row of the last one may go at once.
+    ///
+    /// # Errors
+    /// When the database is not available or the nodes' leases have another length.
+    pub async fn begin(app: App, address: String, folder: Option<&Path>) -> Result<Self, JoinError> {
+        let (stop, stopped) = watch::channel(false);
+        let mut tasks = Vec::new();
+        let bell = Arc::new(Notify::new());
+        let mut doorbell = app.store.doorbell();
+        let rung = bell.clone();
+        tasks.push(tokio::spawn(async move {
+            loop {
+                doorbell.rings().await;
+                rung.notify_one();
+            }
+        }));
+        let mut driver = Driver { app, lease: Lease::none(), id: None, address, file: folder.map(|folder| folder.join("node")) };
+        driver.forget_predecessor().await?;
+        if driver.app.cluster.gate.mode == Mode::Lease {
+            driver.join().await?;
+            driver.renew().await?;
+        }
+        tasks.push(tokio::spawn(driver.run(bell, stopped)));
+        Ok(Self { stop, tasks })
+    }
+
+    /// Gives the lease back, so that nobody waits for it. To be called when nothing is being answered any more.
+    pub async fn leave(mut self) {
+        let _ = self.stop.send(true);
+        if let Some(driver) = self.tasks.pop() {
+            let _ = timeout(Duration::from_secs(5), driver).await;
+        }
+    }
+}
+
+impl Drop for Membership {
+    fn drop(&mut self) {
+        for task in &self.tasks {
+            task.abort();
+        }
+    }
+}
+
+impl Driver {
+    async fn run(mut self, bell: Arc<Notify>, mut stopped: watch::Receiver<bool>) {
+        let terms = self.app.cluster.gate.held.terms();
+        let heartbeat = terms.heartbeat();
+        let mut failing = false;
+        let mut due = Instant::now() + heartbeat;
+        loop {
+            let next = if failing { due.min(Instant::now() + heartbeat / 4) } else { due };
+            tokio::select! {
+                () = tokio::time::sleep_until(next) => due = Instant::now() + heartbeat,
+                () = bell.notified() => {}
+                _ = stopped.wait_for(|stop| *stop) => break,
+            }
+            // a renewal that takes as long as two heartbeats is on a connection that is gone
+            let renewed = timeout(heartbeat * 2, self.keep()).await.unwrap_or_else(|_| Err(StoreError::Unavailable("no answer in time".into())));
+            match renewed {
+                Ok(()) => failing = false,
+                Err(error) => {
+                    if !failing {
+                        tracing::warn!(%error, "the lease cannot be renewed; when it is over, verification cannot say");
+                    }
+                    failing = true;
+                }
+            }
+        }
+        self.leave().await;
+    }
+
+    /// One heartbeat.
+    async fn keep(&mut self) -> Result<(), StoreError> {
+        match self.app.cluster.gate.mode {
+            Mode::Lease => {
+                if self.id.is_none() {
+                    self.join().await?;
+                }
+                self.renew().await?;
+            }
+            // no one waits for us; what is in memory is checked at each question, and so is kept short of work
+            Mode::ReadIndex => self.app.index.catch_up().await?,
+            Mode::Direct => {}
+        }
+        self.app.cluster.look().await.map(|_| ())
+    }
+
+    /// Registers under an id that was never used before: one row, one life. The first renewal reads what has happened since.
+    async fn join(&mut self) -> Result<(), StoreError> {
+        let mut random = [0; 12];
+        self.app.chance.fill(&mut random);
+        let id = data_encoding::HEXLOWER.encode(&random);
+        if let Some(file) = &self.file {
+            std::fs::write(file, &id).map_err(|error| StoreError::Unavailable(error.to_string()))?;
+        }
+        let node = Node {
+            id: id.clone(),
+            acked: self.app.index.applied(),
+            beat: 0,
+            address: self.address.clone(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            began_at: self.app.clock.now(),
+        };
+        let lease_ms = i64::try_from(self.app.cluster.gate.held.terms().lease().as_millis()).unwrap_or(i64::MAX);
+        self.app.store.register(&node, lease_ms).await?;
+        tracing::info!(node = id, "joined");
+        self.app.cluster.set_own(Some(id.clone()));
+        self.id = Some(id);
+        Ok(())
+    }
+
+    /// Reads what changed, publishes, evicts, and writes our row, in one transaction on one server: then the lease begins at its beginning.
+    async fn renew(&mut self) -> Result<(), StoreError> {
+        let Some(id) = self.id.clone() else { return Ok(()) };
+        let gate = self.app.cluster.gate.clone();
+        let attempt = Attempt::begin(gate.clock.read());
+        let mut tx = self.app.store.begin_renewal().await?;
+        let acked = self.app.index.catch_up_in(&mut tx).await?;
+        let write = if tx.acknowledge(&id, acked).await? { Write::Met } else { Write::RowGone };
+        tx.commit_housekeeping().await?;
+        self.lease.end(attempt, write);
+        gate.held.show(&self.lease);
+        if write == Write::RowGone {
+            tracing::warn!(node = id, "our row is gone: we were silent for too long, or the database lost it; joining again");
+            self.app.cluster.set_own(None);
+            self.id = None;
+            Box::pin(self.keep()).await?;
+        }
+        Ok(())
+    }
+
+    async fn leave(&mut self) {
+        self.lease.give_back();
+        self.app.cluster.gate.held.show(&self.lease);
+        if let Some(id) = self.id.take() {
+            match self.app.store.unregister(&id, None).await {
+                Ok(_) => self.forget_file(),
+                Err(error) => tracing::warn!(%error, "our lease could not be given back; the next revocation waits for it"),
+            }
+        }
+    }
+
+    /// The lock on the folder proves that who wrote the file is dead.
+    async fn forget_predecessor(&mut self) -> Result<(), JoinError> {
+        let Some(file) = &self.file else { return Ok(()) };
+        match std::fs::read_to_string(file) {
+            Ok(id) => {
+                self.app.store.unregister(id.trim(), None).await?;
+                self.forget_file();
+                Ok(())
+            }
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    fn forget_file(&self) {
+        if let Some(file) = &self.file {
+            let _ = std::fs::remove_file(file);
+        }
+    }
+}

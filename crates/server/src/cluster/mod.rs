@@ -1,0 +1,207 @@
+//! Several nodes on one database, and a revocation that is true on all of them when it returns. `docs/revocation.md` tells how.
+//!
+//! The rules are `claviger-lease`'s. Here is what reads the clocks and the database for them: [`Membership`] keeps a node's lease
+//! (`driver.rs`), [`Cluster::settle`] is what every change waits for.
+use std::{
+    cell::Cell,
+    future::Future,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use claviger_domain::time::Timestamp;
+use claviger_lease::{Barrier, Decision, Primary, Reading, Sight, Terms, Watch};
+use claviger_store::{Store, StoreError, lease};
+use prometheus_client::metrics::histogram::Histogram;
+
+mod clock;
+mod driver;
+mod fault;
+mod gate;
+mod rounds;
+
+pub use clock::LeaseClock;
+pub use driver::{JoinError, Membership};
+pub use gate::{Gate, Mode};
+pub(crate) use rounds::Rounds;
+
+use crate::{clock::Clock, verify::Index};
+
+/// Between looks at the leases while a change waits: the first, and the longest.
+const GLANCE: Duration = Duration::from_millis(1);
+const LONGEST_GLANCE: Duration = Duration::from_millis(20);
+
+/// Seconds; the last two are W for the default lease and for the longest.
+const WAITS: [f64; 11] = [0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5, 1.0, 5.0, 12.25, 72.25];
+
+/// This process among the others.
+#[derive(Debug)]
+pub struct Cluster {
+    store: Store,
+    pub(crate) gate: Arc<Gate>,
+    wall: Clock,
+    looks: Rounds<Result<Arc<Look>, StoreError>>,
+    seen: Mutex<Seen>,
+    /// How long changes waited, in seconds.
+    pub(crate) waits: Histogram,
+}
+
+tokio::task_local! {
+    /// What the request of this task has settled.
+    static TOLD: Cell<Option<Settled>>;
+}
+
+/// Runs a request; gives what it settled, if it changed something.
+pub(crate) async fn telling<T>(request: impl Future<Output = T>) -> (T, Option<Settled>) {
+    TOLD.scope(Cell::new(None), async { (request.await, TOLD.with(Cell::get)) }).await
+}
+
+#[derive(Debug, Default)]
+struct Seen {
+    /// The id of this process's row, while it has one.
+    own: Option<String>,
+    watch: Watch<String>,
+    primary: Primary<String>,
+    last: Option<Settled>,
+}
+
+/// One look at everybody's lease.
+#[derive(Debug)]
+pub(crate) struct Look {
+    pub(crate) cluster: lease::Cluster,
+    sight: Sight,
+    terms: Terms,
+}
+
+/// A change that is true everywhere.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Settled {
+    /// Everything up to this revision is.
+    pub rev: i64,
+    /// How many nodes confirmed it, this one included.
+    pub nodes: usize,
+    /// Whether some node was silent, so that its lease had to be waited for.
+    pub outlasted: bool,
+    /// How long that took after the change was committed.
+    pub took: Duration,
+    /// Since when at the latest.
+    pub effective_at: Timestamp,
+}
+
+impl Cluster {
+    pub(crate) fn new(store: Store, gate: Arc<Gate>, wall: Clock) -> Self {
+        Self { store, gate, wall, looks: Rounds::default(), seen: Mutex::default(), waits: Histogram::new(WAITS) }
+    }
+
+    /// Returns when everything committed before the call is true on every node.
+    ///
+    /// # Errors
+    /// [`StoreError::Unknown`] when that cannot be said: asking again, for what was done already too, is right.
+    pub(crate) async fn settle(&self, index: &Index) -> Result<Settled, StoreError> {
+        let committed = self.gate.clock.read();
+        index.catch_up().await.map_err(|error| StoreError::Unknown(error.to_string()))?;
+        let barrier = Barrier::new(index.applied(), committed);
+        let (mut pause, mut terms, mut nodes) = (GLANCE, self.gate.held.terms(), 0);
+        loop {
+            let look = match self.look().await {
+                Ok(look) => {
+                    terms = longer(terms, look.terms);
+                    nodes = self.confirmed(&look, index.applied());
+                    Some(look)
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "the leases cannot be looked at; they are waited for");
+                    None
+                }
+            };
+            let now = self.gate.clock.read();
+            let decision = barrier.decide(now, terms, look.map(|look| look.sight));
+            if decision == Decision::Wait && !fault::barrier_is_off() {
+                tokio::time::sleep(pause).await;
+                pause = (pause * 2).min(LONGEST_GLANCE);
+                continue;
+            }
+            let settled = Settled {
+                rev: index.applied(),
+                nodes,
+                outlasted: decision == Decision::Outlasted,
+                took: Duration::from_nanos(now.least_since(committed).unsigned_abs()),
+                effective_at: self.wall.now(),
+            };
+            self.seen().last = Some(settled);
+            self.waits.observe(settled.took.as_secs_f64());
+            return Ok(settled);
+        }
+    }
+
+    /// Lets whoever answers the request of this task tell it.
+    pub(crate) fn tell(settled: Settled) {
+        let _outside_a_request = TOLD.try_with(|told| told.set(Some(settled)));
+    }
+
+    /// Looks at the leases, and does what follows from what is seen: rows of the dead go, and a new primary is settled after a while.
+    pub(crate) async fn look(&self) -> Result<Arc<Look>, StoreError> {
+        self.looks.join(|| self.look_now()).await
+    }
+
+    async fn look_now(&self) -> Result<Arc<Look>, StoreError> {
+        let cluster = self.store.reader().await?.cluster().await?;
+        // after the reply: what was seen had happened before this
+        let now = self.gate.clock.read();
+        let terms = terms_of(&cluster).unwrap_or(self.gate.held.terms());
+        let (silent, settles, own) = self.take_in(&cluster, now, terms);
+        for (node, beat) in silent {
+            if self.store.unregister(&node, Some(beat)).await? {
+                tracing::warn!(node, "a node has been silent for longer than its lease; its row is deleted");
+            }
+        }
+        if settles {
+            self.store.settle(&cluster.primary).await?;
+            tracing::info!(primary = cluster.primary, "the new primary is settled: every lease of the old one is over");
+        }
+        let others = cluster.nodes.iter().filter(|node| Some(&node.id) != own.as_ref());
+        let sight = Sight { settled: cluster.settled, lowest: others.map(|node| node.acked).min() };
+        Ok(Arc::new(Look { cluster, sight, terms }))
+    }
+
+    fn take_in(&self, cluster: &lease::Cluster, now: Reading, terms: Terms) -> (Vec<(String, i64)>, bool, Option<String>) {
+        let mut seen = self.seen();
+        let own = seen.own.clone();
+        let others = cluster.nodes.iter().filter(|node| Some(&node.id) != own.as_ref());
+        let silent = seen.watch.observe(now, terms, others.map(|node| (node.id.clone(), node.beat)));
+        let settles = !cluster.settled && seen.primary.observe(now, terms, cluster.primary.clone());
+        (silent, settles, own)
+    }
+
+    fn confirmed(&self, look: &Look, rev: i64) -> usize {
+        let own = self.own();
+        let is_confirmed = |node: &&lease::Node| node.acked >= rev || Some(&node.id) == own.as_ref();
+        look.cluster.nodes.iter().filter(is_confirmed).count()
+    }
+
+    /// The id of this process's row.
+    pub(crate) fn own(&self) -> Option<String> {
+        self.seen().own.clone()
+    }
+
+    /// What the last change on this node took.
+    pub(crate) fn last_settled(&self) -> Option<Settled> {
+        self.seen().last
+    }
+
+    fn set_own(&self, id: Option<String>) {
+        self.seen().own = id;
+    }
+
+    fn seen(&self) -> std::sync::MutexGuard<'_, Seen> {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn terms_of(cluster: &lease::Cluster) -> Option<Terms> {
+    Terms::of(Duration::from_millis(u64::try_from(cluster.lease_ms).ok()?))
+}
+
+fn longer(one: Terms, other: Terms) -> Terms {
+    if one.wait() < other.wait() { other } else { one }
+}

@@ -1,0 +1,176 @@
+//! Leases: the nodes that may answer from memory, and what they have acknowledged. The rules are `claviger-lease`'s; here they are rows.
+use claviger_domain::time::Timestamp;
+
+use crate::{Reader, Store, StoreError, Tx, value::Row};
+
+/// A node, as others see it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Node {
+    /// Its id in this life.
+    pub id: String,
+    /// The revision up to which it has applied changes.
+    pub acked: i64,
+    /// Moves with each renewal.
+    pub beat: i64,
+    /// How it is reached, for people.
+    pub address: String,
+    /// What runs there.
+    pub version: String,
+    /// When it joined.
+    pub began_at: Timestamp,
+}
+
+/// Everything about the cluster, in one look.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cluster {
+    /// The length of every lease, in milliseconds.
+    pub lease_ms: i64,
+    /// The server that answered.
+    pub primary: String,
+    /// Whether it is the one on which every lease that can be running has its row.
+    pub settled: bool,
+    /// The revision of now.
+    pub rev: i64,
+    /// The nodes, by id.
+    pub nodes: Vec<Node>,
+}
+
+impl Reader {
+    /// Looks at the cluster.
+    ///
+    /// # Errors
+    /// When the database is not available, or is not a primary.
+    pub async fn cluster(&mut self) -> Result<Cluster, StoreError> {
+        let rows = self
+            .query(
+                "SELECT c.lease_ms, p.identity, c.settled = p.identity, r.rev, l.node, l.acked, l.beat, l.address, l.version, l.began_at \
+                 FROM cluster c CROSS JOIN primary_server p JOIN revision r ON r.one = c.one LEFT JOIN lease l ON l.node <> '' WHERE c.one = 1 ORDER BY l.node",
+                &[],
+            )
+            .await?;
+        let mut found = None;
+        for mut row in rows {
+            let (lease_ms, primary, settled, rev) = (row.int()?, row.text()?, row.bool()?, row.int()?);
+            let cluster = found.get_or_insert_with(|| Cluster { lease_ms, primary, settled, rev, nodes: Vec::new() });
+            if let Some(id) = row.optional_text()? {
+                cluster.nodes.push(node(id, &mut row)?);
+            }
+        }
+        found.ok_or_else(|| crate::value::unexpected("a cluster"))
+    }
+}
+
+/// A connection and the server behind it: what an operator should know of them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct About {
+    /// Whether what is sent can be read by nobody else. An embedded database sends nothing.
+    pub encrypted: bool,
+    /// What a COMMIT waits for: PostgreSQL's `synchronous_commit`; "on" where the engine knows no other.
+    pub waits_for: String,
+    /// Whether a COMMIT waits for a standby too.
+    pub has_synchronous_standby: bool,
+    /// How many standbys follow the server.
+    pub standbys: i64,
+    /// The server's time of day; None when it is our own.
+    pub now: Option<Timestamp>,
+}
+
+impl Reader {
+    /// What is to be known about this connection.
+    ///
+    /// # Errors
+    /// When the database is not available.
+    pub async fn about(&mut self) -> Result<About, StoreError> {
+        let rows = self.query("SELECT encrypted, waits_for, has_synchronous_standby, standbys, now FROM connection", &[]).await?;
+        let mut row = rows.into_iter().next().ok_or_else(|| crate::value::unexpected("a connection"))?;
+        Ok(About {
+            encrypted: row.bool()?,
+            waits_for: row.text()?,
+            has_synchronous_standby: row.bool()?,
+            standbys: row.int()?,
+            now: row.optional_time()?,
+        })
+    }
+}
+
+fn node(id: String, row: &mut Row) -> Result<Node, StoreError> {
+    Ok(Node { id, acked: row.int()?, beat: row.int()?, address: row.text()?, version: row.text()?, began_at: row.time()? })
+}
+
+impl Store {
+    /// The length of every lease in milliseconds, after setting it to `wished` if that is given. It can be changed while no node has a lease.
+    ///
+    /// # Errors
+    /// [`StoreError::Unusable`] when nodes are running on other terms.
+    pub async fn agree_on_lease(&self, wished: Option<i64>) -> Result<i64, StoreError> {
+        let present = self.reader().await?.cluster().await?.lease_ms;
+        let Some(wished) = wished.filter(|wished| *wished != present) else { return Ok(present) };
+        let mut tx = self.begin().await?;
+        // registering holds the same row: no node can come in between
+        tx.lock_cluster().await?;
+        let set = tx.execute("UPDATE cluster SET lease_ms = $1 WHERE NOT EXISTS (SELECT 1 FROM lease)", &[wished.into()]).await?;
+        if set == 0 {
+            return Err(other_terms(present));
+        }
+        tx.commit_housekeeping().await?;
+        Ok(wished)
+    }
+
+    /// Registers a node, which may not serve yet.
+    ///
+    /// # Errors
+    /// [`StoreError::Unusable`] when the nodes' leases are not `lease_ms` long any more.
+    pub async fn register(&self, node: &Node, lease_ms: i64) -> Result<(), StoreError> {
+        let mut tx = self.begin().await?;
+        let present = tx.lock_cluster().await?;
+        if present != lease_ms {
+            return Err(other_terms(present));
+        }
+        let sql = "INSERT INTO lease (node, acked, beat, address, version, began_at) VALUES ($1, $2, $3, $4, $5, $6)";
+        let values = [(&node.id).into(), node.acked.into(), node.beat.into(), (&node.address).into(), (&node.version).into(), node.began_at.into()];
+        tx.execute(sql, &values).await?;
+        tx.commit_housekeeping().await
+    }
+
+    /// Deletes a node's row: when it stops, or its lease is long over. With `beat`, only if it has not moved since.
+    ///
+    /// # Errors
+    /// When the database is not available.
+    pub async fn unregister(&self, id: &str, beat: Option<i64>) -> Result<bool, StoreError> {
+        let mut tx = self.begin().await?;
+        let gone = tx.execute("DELETE FROM lease WHERE node = $1 AND beat = coalesce($2, beat)", &[id.into(), beat.into()]).await?;
+        tx.commit_housekeeping().await?;
+        Ok(gone == 1)
+    }
+
+    /// Remembers that on this primary every lease that can be running has its row. Nothing happens when it is not the primary any more.
+    ///
+    /// # Errors
+    /// When the database is not available.
+    pub async fn settle(&self, primary: &str) -> Result<(), StoreError> {
+        let mut tx = self.begin().await?;
+        tx.execute("UPDATE cluster SET settled = $1 WHERE (SELECT identity FROM primary_server) = $1", &[primary.into()]).await?;
+        tx.commit_housekeeping().await
+    }
+}
+
+impl Tx {
+    /// Writes what a node has applied, and moves its beat. False when its row is gone.
+    ///
+    /// # Errors
+    /// When the database is not available.
+    pub async fn acknowledge(&mut self, id: &str, acked: i64) -> Result<bool, StoreError> {
+        let met = self.execute("UPDATE lease SET acked = $2, beat = beat + 1 WHERE node = $1", &[id.into(), acked.into()]).await?;
+        Ok(met == 1)
+    }
+
+    async fn lock_cluster(&mut self) -> Result<i64, StoreError> {
+        let rows = self.query("UPDATE cluster SET one = 1 RETURNING lease_ms", &[]).await?;
+        rows.into_iter().next().ok_or_else(|| crate::value::unexpected("a cluster"))?.int()
+    }
+}
+
+fn other_terms(present: i64) -> StoreError {
+    let seconds = std::time::Duration::from_millis(present.unsigned_abs()).as_secs_f64();
+    StoreError::Unusable(format!("its nodes have leases of {seconds} s; stop them all to change that, or start this one with the same"))
+}

@@ -1,0 +1,100 @@
+//! Leases as rows: who may serve, what they acknowledged, and who takes them away.
+use claviger_store::{lease::Node, revision::Position};
+
+use super::*;
+
+fn node(id: &str, acked: i64) -> Node {
+    Node { id: id.into(), acked, beat: 0, address: "127.0.0.1:8081".into(), version: "test".into(), began_at: at(0) }
+}
+
+async fn acknowledge(store: &Store, id: &str, acked: i64) -> bool {
+    let mut tx = store.begin_renewal().await.expect("begun");
+    let log = tx.log_after(Position { epoch: 1, rev: 0 }).await.expect("read");
+    assert!(acked <= log.position.rev);
+    let met = tx.acknowledge(id, acked).await.expect("written");
+    tx.commit_housekeeping().await.expect("committed");
+    met
+}
+
+on_both_engines! {
+    async fn a_node_registers_acknowledges_and_leaves(place) {
+        let store = place.open().await;
+        make_account(&store, "Acme").await;
+        let look = async || store.reader().await.expect("a reader").cluster().await.expect("a look");
+        let empty = look().await;
+        assert!(empty.settled && empty.nodes.is_empty() && empty.lease_ms == 10_000 && empty.rev == 1, "{empty:?}");
+        store.register(&node("a", 0), 10_000).await.expect("registered");
+        store.register(&node("b", 1), 10_000).await.expect("registered");
+        assert_eq!(look().await.nodes, [node("a", 0), node("b", 1)]);
+        assert!(acknowledge(&store, "a", 1).await);
+        assert_eq!(look().await.nodes[0], Node { beat: 1, ..node("a", 1) });
+        assert!(store.unregister("a", None).await.expect("left"));
+        assert!(!acknowledge(&store, "a", 1).await, "a row that is gone was written");
+        assert_eq!(look().await.nodes, [node("b", 1)]);
+    }
+
+    async fn only_a_row_whose_beat_has_not_moved_is_reaped(place) {
+        let store = place.open().await;
+        make_account(&store, "Acme").await;
+        store.register(&node("a", 0), 10_000).await.expect("registered");
+        assert!(acknowledge(&store, "a", 1).await);
+        assert!(!store.unregister("a", Some(0)).await.expect("looked"), "it has beaten since");
+        assert!(store.unregister("a", Some(1)).await.expect("looked"));
+        assert!(!store.unregister("a", Some(1)).await.expect("looked"));
+    }
+
+    async fn every_node_has_the_same_terms_or_does_not_join(place) {
+        let store = place.open().await;
+        assert_eq!(store.agree_on_lease(None).await.expect("agreed"), 10_000);
+        assert_eq!(store.agree_on_lease(Some(3_000)).await.expect("nobody is there"), 3_000);
+        store.register(&node("a", 0), 3_000).await.expect("registered");
+        assert_eq!(store.agree_on_lease(None).await.expect("agreed"), 3_000);
+        let refused = store.agree_on_lease(Some(60_000)).await.expect_err("a node has a lease of 3 s");
+        assert!(matches!(&refused, StoreError::Unusable(why) if why.contains("3 s")), "{refused}");
+        store.register(&node("b", 0), 60_000).await.expect_err("it would serve longer than anybody waits");
+        store.unregister("a", None).await.expect("left");
+        assert_eq!(store.agree_on_lease(Some(60_000)).await.expect("agreed"), 60_000);
+        store.register(&node("c", 0), 3_000).await.expect_err("it would return earlier than leases are over");
+    }
+
+    async fn another_primary_is_not_settled_until_someone_settles_it(place) {
+        let store = place.open().await;
+        place.batch("UPDATE cluster SET settled = 'another server'").await;
+        let look = async || store.reader().await.expect("a reader").cluster().await.expect("a look");
+        let before = look().await;
+        assert!(!before.settled);
+        store.settle("a third one").await.expect("tried");
+        assert!(!look().await.settled, "settled in another's name");
+        store.settle(&before.primary).await.expect("settled");
+        assert!(look().await.settled);
+    }
+}
+
+#[tokio::test]
+async fn postgres_rings_for_a_revision_and_after_a_lost_connection() {
+    let database = Cluster::shared().fresh_database();
+    let store = Store::open_postgres(database.url()).await.expect("it opens");
+    let mut bell = store.doorbell();
+    let mut rings = async |why: &str| {
+        tokio::time::timeout(std::time::Duration::from_secs(20), bell.rings()).await.unwrap_or_else(|_| panic!("no ring {why}"));
+    };
+    rings("when it is connected").await;
+    make_account(&store, "Acme").await;
+    rings("for a revision").await;
+    database.cut_connections();
+    rings("when it is connected again").await;
+    let fresh = Store::open_postgres(database.url()).await.expect("it opens");
+    make_account(&fresh, "Other").await;
+    rings("for a revision after that").await;
+}
+
+#[tokio::test]
+async fn a_commit_on_postgres_is_never_left_to_luck() {
+    let database = Cluster::shared().fresh_database();
+    let role = format!("{}?options=-c%20synchronous_commit%3Doff", database.url());
+    let store = Store::open_postgres(&role).await.expect("it opens");
+    // seen from beside: the store has no way to ask
+    make_account(&store, "Acme").await;
+    let mut reader = store.reader().await.expect("a reader");
+    assert_eq!(reader.about().await.expect("asked").waits_for, "on");
+}
