@@ -1,5 +1,5 @@
 //! The revision counter and the change log: what a node reads to stay current.
-use crate::{Reader, StoreError, Tx, engine::Read};
+use crate::{Reader, StoreError, Tx, engine::Read, revoked_token::RevokedToken};
 
 /// Where the change log stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,7 +20,7 @@ pub enum Changed {
     /// The catalogue of operations.
     Catalogue,
     /// A token was revoked.
-    Token(crate::revoked_token::RevokedToken),
+    Token(RevokedToken),
 }
 
 impl Reader {

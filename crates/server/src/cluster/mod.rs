@@ -38,7 +38,8 @@ const WAITS: [f64; 11] = [0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5, 1.0, 5.0, 12
 #[derive(Debug)]
 pub struct Cluster {
     store: Store,
-    pub(crate) gate: Arc<Gate>,
+    /// Whether memory may answer.
+    pub gate: Arc<Gate>,
     wall: Clock,
     looks: Rounds<Result<Arc<Look>, StoreError>>,
     seen: Mutex<Seen>,

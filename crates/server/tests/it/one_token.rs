@@ -38,7 +38,7 @@ on_both_engines! {
         assert_eq!(world.use_token(&world.token(&made).await, &acme).await.status, 200);
         // again, and by a new process on the same database
         assert_eq!(post(&world, "/oauth2/revoke", &by(&made), &token).await.status, 200);
-        let index = claviger_server::verify::Index::open(world.app.store.clone(), world.app.keys.clone()).await.expect("an index");
+        let index = claviger_server::verify::Index::open(world.app.store.clone(), world.app.keys.clone(), world.app.cluster.gate.clone()).await.expect("an index");
         assert_eq!(index.revoked_tokens(), 1);
         let events = world.operator().get(&format!("/v1/accounts/{acme}/events?limit=200")).await.text();
         assert_eq!(events.matches("token.revoked").count(), 2, "{events}");
@@ -47,7 +47,7 @@ on_both_engines! {
         world.advance(3601);
         claviger_server::app::sign_in::sweep(&world.app).await.expect("swept");
         assert_eq!(world.app.index.revoked_tokens(), 0);
-        let index = claviger_server::verify::Index::open(world.app.store.clone(), world.app.keys.clone()).await.expect("an index");
+        let index = claviger_server::verify::Index::open(world.app.store.clone(), world.app.keys.clone(), world.app.cluster.gate.clone()).await.expect("an index");
         assert_eq!(index.revoked_tokens(), 0);
         assert_eq!(world.use_token(&token, &acme).await.status, 401);
     }
