@@ -4,7 +4,7 @@ use std::{net::SocketAddr, path::PathBuf};
 use anyhow::Context;
 use claviger_server::{
     cluster::Mode,
-    config::{Partial, Settings},
+    config::{Partial, Seconds, Settings},
 };
 
 use crate::print;
@@ -35,7 +35,7 @@ pub(crate) struct Flags {
     kinds: Option<PathBuf>,
     /// The length of every node's lease in seconds, 1 to 60 [default: what the nodes have, at first 10]
     #[arg(long, env = "CLAVIGER_LEASE", value_name = "SECONDS")]
-    lease: Option<u64>,
+    lease: Option<Seconds>,
     /// How a node makes sure that it is not behind: lease, read_index or direct [default: lease]
     #[arg(long, env = "CLAVIGER_REVOCATION", value_name = "MODE")]
     revocation: Option<Mode>,

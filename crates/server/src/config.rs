@@ -49,7 +49,7 @@ settings! {
     /// A TOML file of account kinds that adds to the built-in ones, or replaces some.
     kinds: PathBuf = None, false;
     /// The length of every node's lease, in seconds, 1 to 60: an outage of the database survived, against the wait for a node that is cut off. Without it, what the nodes have.
-    lease: u64 = None, false;
+    lease: Seconds = None, false;
     /// How a node makes sure that it is not behind: lease, read_index or direct.
     revocation: Mode = Some(Mode::Lease), false;
 }
@@ -90,9 +90,36 @@ impl Shown for SocketAddr {
     }
 }
 
-impl Shown for u64 {
+/// A number of seconds, in a file as a number or as text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "toml::Value")]
+pub struct Seconds(pub u64);
+
+impl TryFrom<toml::Value> for Seconds {
+    type Error = &'static str;
+
+    fn try_from(value: toml::Value) -> Result<Self, Self::Error> {
+        match value {
+            toml::Value::Integer(seconds) => u64::try_from(seconds).map(Self).map_err(|_| WANTED),
+            toml::Value::String(text) => text.parse(),
+            _ => Err(WANTED),
+        }
+    }
+}
+
+impl std::str::FromStr for Seconds {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        text.parse().map(Self).map_err(|_| WANTED)
+    }
+}
+
+const WANTED: &str = "a whole number of seconds";
+
+impl Shown for Seconds {
     fn to_shown(&self) -> String {
-        self.to_string()
+        self.0.to_string()
     }
 }
 

@@ -232,7 +232,7 @@ impl App {
 /// The terms of every node's lease.
 async fn agree(store: &Store, settings: &Settings) -> Result<Terms, OpenError> {
     let refused = || OpenError::Setting(claviger_domain::invalid::Invalid::new("lease", "out_of_range", "A lease is 1 to 60 seconds long."));
-    let wished = settings.lease.map(|seconds| Terms::of(Duration::from_secs(seconds)).ok_or_else(refused)).transpose()?;
+    let wished = settings.lease.map(|seconds| Terms::of(Duration::from_secs(seconds.0)).ok_or_else(refused)).transpose()?;
     let wished = wished.and_then(|terms| i64::try_from(terms.lease().as_millis()).ok());
     let agreed = store.agree_on_lease(wished).await?;
     Terms::of(Duration::from_millis(agreed.unsigned_abs())).ok_or_else(refused)

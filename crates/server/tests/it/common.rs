@@ -98,7 +98,7 @@ impl World {
             folder,
             database,
             ticking: AtomicBool::new(false),
-            _membership: membership,
+            membership: Some(membership),
         }
     }
 

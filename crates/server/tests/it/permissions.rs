@@ -11,7 +11,7 @@ use crate::{
 };
 
 /// Every verb with what it is sent; the path's `{…}` say what it is about.
-const VERBS: [(&str, &str, &str); 115] = [
+const VERBS: [(&str, &str, &str); 116] = [
     ("GET", "/", ""),
     ("GET", "/account", ""),
     ("GET", "/account/members", ""),
