@@ -37,9 +37,19 @@ fn fail(output: &Output) -> String {
 #[test]
 fn the_help_of_every_command() {
     let mut all = String::new();
-    for command in
-        ["", "serve", "demo", "config", "catalogue", "catalogue import", "operator", "operator key", "operator key create", "operator sign-in"]
-    {
+    for command in [
+        "",
+        "serve",
+        "demo",
+        "config",
+        "doctor",
+        "catalogue",
+        "catalogue import",
+        "operator",
+        "operator key",
+        "operator key create",
+        "operator sign-in",
+    ] {
         let arguments: Vec<&str> = command.split_whitespace().chain(["--help"]).collect();
         all += &format!("$ claviger {}\n{}\n", arguments.join(" "), succeed(&run(&arguments)));
     }
@@ -66,7 +76,7 @@ fn every_command_there_is_has_its_help_in_the_snapshot() {
     walk(&[], &mut found);
     assert_eq!(
         found,
-        ["serve", "demo", "config", "catalogue", "catalogue import", "operator", "operator key", "operator key create", "operator sign-in"]
+        ["serve", "demo", "config", "doctor", "catalogue", "catalogue import", "operator", "operator key", "operator key create", "operator sign-in"]
     );
 }
 
@@ -92,7 +102,7 @@ fn flags_count_over_environment_over_file_over_defaults_and_secrets_are_masked()
 fn what_config_prints_is_a_file_it_reads() {
     let folder = tempfile::tempdir().expect("a folder");
     let file = folder.path().join("claviger.toml");
-    let shown = succeed(&run(&["config", "--prefix", "own", "--public-url", "https://keys.example.com/"]));
+    let shown = succeed(&run(&["config", "--prefix", "own", "--lease", "3", "--public-url", "https://keys.example.com/"]));
     std::fs::write(&file, &shown).expect("written");
     assert_eq!(succeed(&run(&["config", "--config", file.to_str().expect("UTF-8")])), shown);
 }

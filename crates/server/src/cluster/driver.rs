@@ -1,5 +1,6 @@
 //! Keeps this node's lease: joins, renews, acknowledges, joins again, leaves.
 use std::{
+    os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
@@ -47,7 +48,7 @@ struct Driver {
 impl Membership {
     /// Joins, and returns when this node may serve. `address` is for people.
     ///
-    /// `folder` is locked by this process, and by each before it while it ran: so the row of the last one may go at once.
+    /// `folder` is locked by this process (its file `lock`), and was by each before it while it ran: so the row of the last one may go at once.
     ///
     /// # Errors
     /// When the database is not available or the nodes' leases have another length.
@@ -140,7 +141,7 @@ impl Driver {
         self.app.chance.fill(&mut random);
         let id = data_encoding::HEXLOWER.encode(&random);
         if let Some(file) = &self.file {
-            std::fs::write(file, &id).map_err(|error| StoreError::Unavailable(error.to_string()))?;
+            std::fs::write(file, format!("{id} {}", place(file).unwrap_or_default())).map_err(|error| StoreError::Unavailable(error.to_string()))?;
         }
         let node = Node {
             id: id.clone(),
@@ -189,12 +190,18 @@ impl Driver {
         }
     }
 
-    /// The lock on the folder proves that who wrote the file is dead.
+    /// The lock on the folder proves that who wrote the file is dead: if it is this very folder, and not a copy of it or of its disk.
     async fn forget_predecessor(&mut self) -> Result<(), JoinError> {
         let Some(file) = &self.file else { return Ok(()) };
         match std::fs::read_to_string(file) {
-            Ok(id) => {
-                self.app.store.unregister(id.trim(), None).await?;
+            Ok(text) => {
+                match text.split_once(' ') {
+                    Some((id, written)) if place(file).is_some_and(|here| here == written) => {
+                        self.app.store.unregister(id, None).await?;
+                    }
+                    // whose row it is may well be running; if it is not, its lease will be waited for
+                    _ => tracing::info!("the node's id in the data folder is from elsewhere, or from before a restart of the machine"),
+                }
                 self.forget_file();
                 Ok(())
             }
@@ -208,4 +215,11 @@ impl Driver {
             let _ = std::fs::remove_file(file);
         }
     }
+}
+
+/// Which folder this is, as no copy of it is: the lock's own file, on this boot of this kernel.
+fn place(file: &Path) -> Option<String> {
+    let lock = std::fs::metadata(file.with_file_name("lock")).ok()?;
+    let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
+    Some(format!("{}/{}/{}", boot.trim(), lock.dev(), lock.ino()))
 }

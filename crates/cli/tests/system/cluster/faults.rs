@@ -221,3 +221,13 @@ fn the_doctor_sees_the_nodes_on_postgres_and_what_weakens_the_promise() {
     }
     assert!(begun.elapsed() > Duration::from_secs(u64::from(LEASE)), "settled while leases of the old primary may run");
 }
+
+/// Whoever makes a second node by copying the whole folder must not take the first one's row away while its lease runs.
+#[test]
+fn a_copy_of_a_data_folder_is_not_taken_for_the_node_it_was_copied_from_on_postgres() {
+    let mut nodes = Nodes::start(Cluster::shared(), 2, LEASE, "lease", None);
+    let row = |nodes: &Nodes| nodes.request(0, "GET", "/v1/cluster").send().expect(200).json()["nodes"].as_array().map_or(0, Vec::len);
+    assert_eq!(row(&nodes), 2);
+    nodes.add_copy_of(0);
+    assert_eq!(row(&nodes), 3, "the first node's row was taken away");
+}

@@ -60,6 +60,19 @@ impl Nodes {
             std::fs::copy(self.first_data.path().join("keyring.json"), data.path().join("keyring.json")).expect("the first has made it");
             Arc::new(data)
         };
+        self.add_in(data);
+    }
+
+    /// One more node, in a copy of the whole folder of another.
+    pub(crate) fn add_copy_of(&mut self, node: usize) {
+        let data = folder::temporary("data");
+        for file in std::fs::read_dir(self.servers[node].data()).expect("a folder").flatten() {
+            std::fs::copy(file.path(), data.path().join(file.file_name())).expect("copied");
+        }
+        self.add_in(Arc::new(data));
+    }
+
+    fn add_in(&mut self, data: Arc<tempfile::TempDir>) {
         let link = Link::to(&self.upstream);
         let url = self.url.replace(&self.upstream, link.address());
         let mut arguments: Vec<&str> = self.arguments.iter().map(String::as_str).collect();
