@@ -37,9 +37,20 @@ fn fail(output: &Output) -> String {
 #[test]
 fn the_help_of_every_command() {
     let mut all = String::new();
-    for command in
-        ["", "serve", "demo", "config", "catalogue", "catalogue import", "operator", "operator key", "operator key create", "operator sign-in"]
-    {
+    for command in [
+        "",
+        "serve",
+        "demo",
+        "config",
+        "verify",
+        "bench",
+        "catalogue",
+        "catalogue import",
+        "operator",
+        "operator key",
+        "operator key create",
+        "operator sign-in",
+    ] {
         let arguments: Vec<&str> = command.split_whitespace().chain(["--help"]).collect();
         all += &format!("$ claviger {}\n{}\n", arguments.join(" "), succeed(&run(&arguments)));
     }
@@ -66,7 +77,19 @@ fn every_command_there_is_has_its_help_in_the_snapshot() {
     walk(&[], &mut found);
     assert_eq!(
         found,
-        ["serve", "demo", "config", "catalogue", "catalogue import", "operator", "operator key", "operator key create", "operator sign-in"]
+        [
+            "serve",
+            "demo",
+            "config",
+            "verify",
+            "bench",
+            "catalogue",
+            "catalogue import",
+            "operator",
+            "operator key",
+            "operator key create",
+            "operator sign-in"
+        ]
     );
 }
 

@@ -10,3 +10,4 @@ mod oauth_client;
 mod own_kind;
 mod postgres;
 mod secrets;
+mod verify;
