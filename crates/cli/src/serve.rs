@@ -9,7 +9,7 @@ use claviger_server::{
     config::Settings,
     gateway,
     keyring::KeyRing,
-    public, requests, serve,
+    public, requests, serve, traces,
 };
 use claviger_store::Store;
 use tokio::{
@@ -119,6 +119,7 @@ impl Server {
         }
         tokio::spawn(keep_current(app.clone(), claim, stop.clone()));
         tokio::spawn(keep_tidy(app.clone()));
+        tasks.spawn(traces::export(app.clone(), wait(stopped.clone())));
         Ok(Self { app, public: url(public_address), gateway: url(gateway_address), syslog, terminate, stop, tasks, _lock: lock })
     }
 
@@ -134,6 +135,7 @@ impl Server {
         let _ = self.stop.send(true);
         while self.tasks.join_next().await.is_some() {}
         write_what_waits(&self.app).await;
+        traces::flush(&self.app).await;
         Ok(())
     }
 }

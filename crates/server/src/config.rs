@@ -61,6 +61,10 @@ settings! {
     preflight: Preflight = Some(Preflight::Check), false;
     /// How many requests each credential may send, such as `100/s burst 200`; without it, any number.
     rate_limit: RateLimit = None, false;
+    /// Where OpenTelemetry traces are sent, by OTLP over HTTP, such as http://127.0.0.1:4318; without it nothing is traced.
+    otlp_endpoint: String = None, false;
+    /// The share of verifications that are traced, 0 to 1; management requests all are.
+    trace_sample: f64 = Some(0.001), false;
 }
 
 impl fmt::Debug for Settings {
@@ -137,6 +141,12 @@ impl Shown for SocketAddr {
 }
 
 impl Shown for u32 {
+    fn to_shown(&self) -> toml::Value {
+        (*self).into()
+    }
+}
+
+impl Shown for f64 {
     fn to_shown(&self) -> toml::Value {
         (*self).into()
     }
