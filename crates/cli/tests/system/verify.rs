@@ -169,7 +169,8 @@ fn bench_says_how_many_and_how_fast_and_refuses_a_mixture() {
     assert!(!metrics.contains("verdict=\"allowed\",reason=\"\"} 0\n"), "it was really asked: {metrics}");
 
     let asked = std::sync::atomic::AtomicUsize::new(0);
-    let fickle = Stub::start(move |_| Reply::status(if asked.fetch_add(1, std::sync::atomic::Ordering::SeqCst) % 2 == 0 { 200 } else { 503 }));
+    let fickle =
+        Stub::start(move |_| Reply::status(if asked.fetch_add(1, std::sync::atomic::Ordering::SeqCst).is_multiple_of(2) { 200 } else { 503 }));
     let output = bench(&format!("http://{}", fickle.address()), &[]);
     let said = expect(1, &output, &[&made.secret]);
     assert!(said.contains("status 200: ") && said.contains("status 503: "), "{said}");
