@@ -1,14 +1,19 @@
 //! The one binary, `claviger`: one enum, one arm per command.
+use std::process::ExitCode;
+
 use clap::{Parser, Subcommand};
 
+mod bench;
 mod client;
 mod demo;
 mod doctor;
+mod headers;
 mod print;
 mod sample_api;
 mod sample_data;
 mod serve;
 mod settings;
+mod verify;
 
 /// The keeper of keys: a self-hosted hub for API credentials.
 #[derive(Parser)]
@@ -28,6 +33,14 @@ enum Command {
     Config(settings::Flags),
     /// Look for what would weaken the promise that a revocation is true everywhere when it returns
     Doctor(settings::Flags),
+    /// Ask a running hub about one request, written as for curl, and print its verdict and why
+    ///
+    /// The exit status is 0 when the request is allowed, 1 when it is refused, and 2 when the hub cannot say or could not be asked.
+    Verify(verify::Question),
+    /// Measure how many verifications a running hub answers in a second, and how fast
+    ///
+    /// Sends one check again and again on connections that stay open. The exit status is 1 when not every answer had the same status.
+    Bench(bench::Load),
     /// The catalogue of the API's operations
     #[command(subcommand)]
     Catalogue(Catalogue),
@@ -71,13 +84,15 @@ enum OperatorKey {
     },
 }
 
-fn main() -> std::process::ExitCode {
+fn main() -> ExitCode {
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return print::failure(&error.into()),
     };
-    let done = runtime.block_on(async {
-        match Cli::parse().command {
+    runtime.block_on(async {
+        let done = match Cli::parse().command {
+            Command::Verify(question) => return verify::run(&question).await,
+            Command::Bench(load) => bench::run(&load).await,
             Command::Serve(flags) => serve::run(&flags).await,
             Command::Demo(flags) => demo::run(&flags).await,
             Command::Config(flags) => settings::show(&flags),
@@ -85,10 +100,10 @@ fn main() -> std::process::ExitCode {
             Command::Catalogue(Catalogue::Import { file, accept, settings }) => serve::import_catalogue(&settings, &file, accept).await,
             Command::Operator(Operator::Key(OperatorKey::Create { name, settings })) => serve::create_operator_key(&settings, &name).await,
             Command::Operator(Operator::SignIn(flags)) => serve::create_sign_in_link(&flags).await,
+        };
+        match done {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => print::failure(&error),
         }
-    });
-    match done {
-        Ok(()) => std::process::ExitCode::SUCCESS,
-        Err(error) => print::failure(&error),
-    }
+    })
 }

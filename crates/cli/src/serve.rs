@@ -10,7 +10,7 @@ use claviger_server::{
     config::Settings,
     gateway,
     keyring::KeyRing,
-    public, requests, serve,
+    public, requests, serve, traces,
 };
 use claviger_store::Store;
 use tokio::{
@@ -120,6 +120,7 @@ impl Server {
             tasks.spawn(requests::syslog::receive(app.clone(), socket, wait(stopped.clone())));
         }
         tokio::spawn(keep_tidy(app.clone()));
+        tasks.spawn(traces::export(app.clone(), wait(stopped.clone())));
         Ok(Self { app, public: url(public_address), gateway: url(gateway_address), syslog, terminate, stop, tasks, membership, _lock: lock })
     }
 
@@ -133,6 +134,7 @@ impl Server {
         let _ = self.stop.send(true);
         while self.tasks.join_next().await.is_some() {}
         write_what_waits(&self.app).await;
+        traces::flush(&self.app).await;
         self.membership.leave().await;
         Ok(())
     }

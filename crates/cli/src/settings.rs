@@ -54,6 +54,12 @@ pub(crate) struct Flags {
     /// How a node makes sure that it is not behind: lease, read_index or direct [default: lease]
     #[arg(long, env = "CLAVIGER_REVOCATION", value_name = "MODE")]
     revocation: Option<Mode>,
+    /// Where OpenTelemetry traces are sent, by OTLP over HTTP, such as http://127.0.0.1:4318
+    #[arg(long, env = "CLAVIGER_OTLP_ENDPOINT", value_name = "URL")]
+    otlp_endpoint: Option<String>,
+    /// The share of verifications that are traced, 0 to 1; management requests all are [default: 0.001]
+    #[arg(long, env = "CLAVIGER_TRACE_SAMPLE", value_name = "SHARE")]
+    trace_sample: Option<f64>,
     /// A TOML file of settings
     #[arg(long, env = "CLAVIGER_CONFIG", value_name = "FILE")]
     config: Option<PathBuf>,
@@ -85,6 +91,8 @@ impl Flags {
             rate_limit: self.rate_limit,
             lease: self.lease,
             revocation: self.revocation,
+            otlp_endpoint: self.otlp_endpoint.clone(),
+            trace_sample: self.trace_sample,
         };
         let mut settings = Settings::resolve(&[&flags, &file]);
         if let Some(url) = &mut settings.public_url {
@@ -94,6 +102,12 @@ impl Flags {
             );
             *url = url.trim_end_matches('/').to_owned();
         }
+        if let Some(url) = &mut settings.otlp_endpoint {
+            let sound = url.strip_prefix("http://").is_some_and(|rest| !rest.trim_end_matches('/').is_empty() && !rest.contains(['@', '?', '#']));
+            anyhow::ensure!(sound, "otlp_endpoint must begin with http:// and name no user: a collector on this machine or network");
+            *url = url.trim_end_matches('/').to_owned();
+        }
+        anyhow::ensure!(settings.trace_sample.is_none_or(|share| (0.0..=1.0).contains(&share)), "trace_sample must be 0 to 1");
         Ok(settings)
     }
 }

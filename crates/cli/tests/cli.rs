@@ -43,6 +43,8 @@ fn the_help_of_every_command() {
         "demo",
         "config",
         "doctor",
+        "verify",
+        "bench",
         "catalogue",
         "catalogue import",
         "operator",
@@ -76,7 +78,20 @@ fn every_command_there_is_has_its_help_in_the_snapshot() {
     walk(&[], &mut found);
     assert_eq!(
         found,
-        ["serve", "demo", "config", "doctor", "catalogue", "catalogue import", "operator", "operator key", "operator key create", "operator sign-in"]
+        [
+            "serve",
+            "demo",
+            "config",
+            "doctor",
+            "verify",
+            "bench",
+            "catalogue",
+            "catalogue import",
+            "operator",
+            "operator key",
+            "operator key create",
+            "operator sign-in"
+        ]
     );
 }
 

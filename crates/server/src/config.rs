@@ -67,6 +67,10 @@ settings! {
     lease: u32 = None, false;
     /// How a node makes sure that it is not behind: lease, read_index or direct.
     revocation: Mode = Some(Mode::Lease), false;
+    /// Where OpenTelemetry traces are sent, by OTLP over HTTP, such as http://127.0.0.1:4318; without it nothing is traced.
+    otlp_endpoint: String = None, false;
+    /// The share of verifications that are traced, 0 to 1; management requests all are.
+    trace_sample: f64 = Some(0.001), false;
 }
 
 impl fmt::Debug for Settings {
@@ -143,6 +147,12 @@ impl Shown for SocketAddr {
 }
 
 impl Shown for u32 {
+    fn to_shown(&self) -> toml::Value {
+        (*self).into()
+    }
+}
+
+impl Shown for f64 {
     fn to_shown(&self) -> toml::Value {
         (*self).into()
     }

@@ -8,6 +8,7 @@ pub mod keyring;
 pub mod problem;
 pub mod requests;
 pub mod serve;
+pub mod traces;
 pub mod verify;
 
 mod api;

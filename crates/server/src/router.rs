@@ -22,7 +22,7 @@ use crate::{
     app::App,
     cluster, console, legacy, oauth,
     problem::{Code, Problem},
-    request, requests, verify,
+    request, requests, traces, verify,
 };
 
 /// Routes of the public listener that anyone may call: they prove who calls themselves, or tell no one anything.
@@ -94,7 +94,9 @@ pub fn public(app: App) -> Router {
         .layer(middleware::from_fn_with_state(app.clone(), request::surround_json));
     let fallback = Router::new().fallback(nothing_here);
     let console = console::routes(app.clone());
-    json.merge(console).fallback_service(fallback.layer(middleware::from_fn_with_state(app.clone(), console::surround_any))).with_state(app)
+    let all = json.merge(console).fallback_service(fallback.layer(middleware::from_fn_with_state(app.clone(), console::surround_any)));
+    let traced = middleware::from_fn_with_state(app.clone(), traces::trace);
+    all.with_state(app).layer(traced)
 }
 
 /// The gateway listener: verification and what watches over it. The gateways' endpoints are served before this router is asked; they

@@ -11,3 +11,5 @@ mod oauth_client;
 mod own_kind;
 mod postgres;
 mod secrets;
+mod traces;
+mod verify;

@@ -26,6 +26,7 @@ use crate::{
     request::Context,
     requests::Reports,
     tokens::Tokens,
+    traces::Traces,
     verify::{Index, Passwords, Rates, Refusals, Replays, Uses},
 };
 
@@ -72,6 +73,7 @@ pub struct Inner {
     pub(crate) refusals: Refusals,
     pub(crate) replays: Replays,
     pub(crate) reports: Reports,
+    pub(crate) traces: Traces,
     pub(crate) uses: Uses,
     /// Hashes passwords that were right before; a key of this process alone.
     pub(crate) fast: Keyed,
@@ -132,6 +134,7 @@ impl App {
         let fast = fast(&*chance);
         Ok(Self(Arc::new(Inner {
             rates: Rates::new(settings.rate_limit),
+            traces: Traces::new(&settings),
             settings,
             store,
             kinds,

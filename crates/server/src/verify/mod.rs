@@ -67,6 +67,18 @@ pub enum Verdict {
     CannotSay,
 }
 
+impl Verdict {
+    /// In a word, and why not: the refusal's code, or nothing.
+    pub(crate) const fn words(&self) -> (&'static str, &'static str) {
+        match self {
+            Self::Allowed(_) => ("allowed", ""),
+            Self::Refused(refusal, _) => ("refused", refusal.code()),
+            Self::Limited(_) => ("refused", Refusal::RateLimited.code()),
+            Self::CannotSay => ("cannot_say", ""),
+        }
+    }
+}
+
 /// What an allowed request is allowed as.
 #[derive(Clone, Debug)]
 pub struct Allowed {
@@ -149,6 +161,7 @@ impl From<(Arc<Entry>, SecretId)> for Proven {
 
 /// Judges a request.
 pub async fn verify<F: Fields>(app: &App, question: &Question<'_, F>) -> Verdict {
+    let traced = app.traces.verification(&app.clock, question.request_id);
     let verdict = match decide(app, question).await {
         Ok(allowed) => Verdict::Allowed(allowed),
         Err(No::Refused(refusal)) => Verdict::Refused(refusal, None),
@@ -157,6 +170,10 @@ pub async fn verify<F: Fields>(app: &App, question: &Question<'_, F>) -> Verdict
         Err(No::CannotSay) => Verdict::CannotSay,
     };
     app.metrics.count(&verdict);
+    if let Some(started) = traced {
+        let parent = question.request.fields.single("traceparent").ok().flatten();
+        app.traces.judged(&started, &*app.chance, &verdict, question.request_id, parent);
+    }
     verdict
 }
 

@@ -9,6 +9,7 @@ mod console;
 mod contract;
 mod credentials;
 mod csrf;
+mod dashboards;
 mod events;
 mod gateways;
 mod headers;
