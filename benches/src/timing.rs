@@ -130,7 +130,6 @@ impl Classes {
         let create = async |account: &str, number: u32| {
             let wish = match kind {
                 "legacy" => json!({ "kind": kind, "username": format!("timing{number}"), "password": PASSWORDS[0], "access": { "level": "full" } }),
-                "client" => json!({ "kind": kind, "name": "Timing", "email": "timing@example.com", "access": { "level": "full" } }),
                 _ => json!({ "kind": kind, "name": "Timing", "access": { "level": "full" } }),
             };
             api.send(Method::POST, &format!("/v1/accounts/{account}/credentials"), wish).await
