@@ -81,32 +81,15 @@ impl Fixture {
         Ok(Self { app, public_id, token, business: business.parse()?, corporate, api_key, basic, hmac, api, _membership: membership })
     }
 
-    /// What nginx asks with: the fields that `deploy/nginx/` adds, those of a small client, and the credential of this scheme.
+    /// What nginx asks with, and the credential of this scheme.
     pub(crate) fn headers(&self, scheme: &str) -> anyhow::Result<Vec<(&'static str, String)>> {
-        let mut headers = vec![
-            ("Host", "claviger".to_owned()),
-            ("X-Original-Method", "GET".to_owned()),
-            ("X-Original-URI", TARGET.to_owned()),
-            ("X-Original-Host", "api.example.com".to_owned()),
-            ("X-Real-IP", "198.51.100.7".to_owned()),
-            ("X-Request-Id", "5f3a1c0de4b94c6b8d0f3e2a7c915b64".to_owned()),
-            ("User-Agent", "curl/8.5.0".to_owned()),
-            ("Accept", "*/*".to_owned()),
-        ];
-        headers.extend(match scheme {
+        Ok(asked_with(match scheme {
             "token" => vec![("Authorization", format!("Bearer {}", self.token)), ("AccountId", self.corporate.clone())],
             "api_key" => vec![("X-API-Key", self.api_key.clone())],
-            "basic" => vec![("Authorization", format!("Basic {}", BASE64.encode(format!("{}:{}", self.basic.0, self.basic.1).as_bytes())))],
-            "hmac" => {
-                let date = http_date(self.app.clock.now())?;
-                let signature = BASE64.encode(&hmac(self.hmac.1.as_bytes(), signed(&date).as_bytes())?);
-                let (key, list) = (&self.hmac.0, "date request-line");
-                let authorization = format!(r#"hmac username="{key}", algorithm="hmac-sha256", headers="{list}", signature="{signature}""#);
-                vec![("Date", date), ("Authorization", authorization)]
-            }
+            "basic" => vec![("Authorization", basic(&self.basic.0, &self.basic.1))],
+            "hmac" => sign(&self.hmac.0, &self.hmac.1, self.app.clock.now())?,
             other => anyhow::bail!("no such scheme: {other}"),
-        });
-        Ok(headers)
+        }))
     }
 
     /// The text that was signed for a request of scheme `hmac`: what its reference hashes too.
@@ -157,6 +140,35 @@ pub(crate) fn key(app: &App, number: u64) -> (String, String) {
     let public_id = app.format.public_id(Purpose::ApiKey, &chance);
     let key = app.format.key(&public_id, &chance).expose().to_owned();
     (public_id, key)
+}
+
+/// The fields that `deploy/nginx/` adds, those of a small client, and `presented`.
+pub(crate) fn asked_with(presented: Vec<(&'static str, String)>) -> Vec<(&'static str, String)> {
+    let mut headers = vec![
+        ("Host", "claviger".to_owned()),
+        ("X-Original-Method", "GET".to_owned()),
+        ("X-Original-URI", TARGET.to_owned()),
+        ("X-Original-Host", "api.example.com".to_owned()),
+        ("X-Real-IP", "198.51.100.7".to_owned()),
+        ("X-Request-Id", "5f3a1c0de4b94c6b8d0f3e2a7c915b64".to_owned()),
+        ("User-Agent", "curl/8.5.0".to_owned()),
+        ("Accept", "*/*".to_owned()),
+    ];
+    headers.extend(presented);
+    headers
+}
+
+/// The value of `Authorization` for this pair (RFC 7617).
+pub(crate) fn basic(user: &str, password: &str) -> String {
+    format!("Basic {}", BASE64.encode(format!("{user}:{password}").as_bytes()))
+}
+
+/// The fields that sign a request to [`TARGET`].
+pub(crate) fn sign(key: &str, secret: &str, at: Timestamp) -> anyhow::Result<Vec<(&'static str, String)>> {
+    let date = http_date(at)?;
+    let signature = BASE64.encode(&hmac(secret.as_bytes(), signed(&date).as_bytes())?);
+    let authorization = format!(r#"hmac username="{key}", algorithm="hmac-sha256", headers="date request-line", signature="{signature}""#);
+    Ok(vec![("Date", date), ("Authorization", authorization)])
 }
 
 /// The app of the installation in `folder`.

@@ -9,9 +9,14 @@ mod fixture;
 mod management;
 mod numbers;
 mod over_http;
+mod paired;
+mod peers;
 mod report;
+mod revoke;
 mod scale;
+mod served;
 mod server;
+mod timing;
 
 /// Of the management API.
 const ROUNDS: usize = 5;
@@ -27,6 +32,9 @@ fn main() -> ExitCode {
         ["fill", folder, credentials] => credentials.parse().map_err(Into::into).and_then(|credentials| scale::fill(folder.as_ref(), credentials)),
         ["scale", credentials, to] => credentials.parse().map_err(Into::into).and_then(|credentials| scale(credentials, to.as_ref())),
         ["management", to] => management::measure(ROUNDS).and_then(|numbers| report::write(to.as_ref(), &numbers)),
+        ["timing"] => timing::measure(),
+        ["revoke"] => revoke::measure(),
+        ["peers", to] => revoke::measure().and_then(|()| peers::measure()).and_then(|numbers| report::write(to.as_ref(), &numbers)),
         [to] => measure(PathBuf::from(to)),
         _ => Err(anyhow::anyhow!("give the file to write the numbers to")),
     };

@@ -28,6 +28,8 @@ pub(crate) enum Goal {
     AtMost(f64),
     /// Not the ratio but the value itself, in its unit.
     Under(f64),
+    /// None: the number is there to be known.
+    Nothing,
 }
 
 impl Number {
@@ -36,6 +38,7 @@ impl Number {
         let (text, ok) = match goal {
             Goal::AtLeast(least) => (Some(format!("ratio >= {least:.2}")), Some(ratio >= least)),
             Goal::AtMost(most) => (Some(format!("ratio <= {most:.2}")), Some(ratio <= most)),
+            Goal::Nothing => (None, None),
             Goal::Under(most) => (Some(format!("under {most:.0} {unit}")), Some(pairs.value() < most)),
         };
         Self { name, value: pairs.value(), unit, reference: pairs.reference(), ratio, goal: text, ok, spread: pairs.spread(), beside }

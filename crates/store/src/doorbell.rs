@@ -18,7 +18,7 @@ pub struct Doorbell(Bell);
 #[derive(Debug)]
 enum Bell {
     Watching { store: Store, seen: Option<i64> },
-    Listening { postgres: Postgres, line: Option<Listening> },
+    Listening { postgres: Box<Postgres>, line: Option<Listening> },
 }
 
 impl Doorbell {
@@ -26,7 +26,7 @@ impl Doorbell {
         Self(Bell::Watching { store, seen: None })
     }
 
-    pub(crate) const fn listening(postgres: Postgres) -> Self {
+    pub(crate) const fn listening(postgres: Box<Postgres>) -> Self {
         Self(Bell::Listening { postgres, line: None })
     }
 

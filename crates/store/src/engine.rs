@@ -17,7 +17,7 @@ pub struct Store {
 #[derive(Clone, Debug)]
 enum Engine {
     Sqlite(Sqlite),
-    Postgres(Postgres),
+    Postgres(Box<Postgres>),
 }
 
 /// A connection for reading. Each statement sees what was committed when it began.
@@ -57,7 +57,7 @@ impl Store {
     pub async fn open_postgres(url: &str) -> Result<Self, StoreError> {
         let postgres = Postgres::connect(url)?;
         migrate::postgres(&postgres).await?;
-        Ok(Self { engine: Engine::Postgres(postgres) })
+        Ok(Self { engine: Engine::Postgres(Box::new(postgres)) })
     }
 
     /// Which engine this is, for logs and `doctor`.

@@ -93,9 +93,7 @@ impl Model for World {
 /// The number of states, and the way to the counterexample if there is one.
 fn explore(world: &World) -> (usize, Option<String>) {
     let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-    let begun = std::time::Instant::now();
     let checker = world.clone().checker().threads(threads).spawn_bfs().join();
-    eprintln!("{:?} {} {:?}", world, checker.unique_state_count(), begun.elapsed());
     let found = checker.discovery("what was deleted is not accepted once the deletion returned");
     if found.is_none() && world.mutant.is_none() {
         assert!(checker.discovery("a deletion is confirmed by every node").is_some(), "{world:?}");

@@ -260,19 +260,24 @@ async fn pair_of(app: &App, pair: &Pair, client_ip: Option<IpAddr>, now: Timesta
     password(app, pair.user(), &Plain::new(pair.password().to_owned()), client_ip).await.map(Proven::from)
 }
 
-/// A legacy username and password. What was right before is known by its fast hash; everything else costs a guess and Argon2id.
+/// A legacy username and password of a living credential. What was right before is known by its fast hash; everything else, the right password
+/// of one that has ended or whose account is suspended too, costs a guess and Argon2id.
 pub(crate) async fn password(app: &App, username: &str, password: &Plain, client_ip: Option<IpAddr>) -> Result<Arc<Entry>, No> {
     let now = app.clock.now();
     let entry = app.index.credential(username).await?.filter(|entry| entry.kind == credential::Kind::Legacy);
     let fast = app.fast.digest(format!("{}:{}", username, password.expose()).as_bytes());
-    if let Some(entry) = entry.as_ref().filter(|entry| entry.knows_password(&fast)) {
+    let lives = match &entry {
+        Some(entry) => living(app, entry, client_ip, now).await?.is_some(),
+        None => false,
+    };
+    if let Some(entry) = entry.as_ref().filter(|entry| lives && entry.knows_password(&fast)) {
         return Ok(entry.clone());
     }
     if !app.passwords.may_try(username, client_ip, now) {
         return Err(Refusal::TooManyFailures.into());
     }
     match (app.passwords.check(entry.as_deref().and_then(Entry::password), password).await, entry) {
-        (passwords::Answer::Right, Some(entry)) => {
+        (passwords::Answer::Right, Some(entry)) if lives => {
             entry.remember_password(fast);
             app.passwords.note_success(username, client_ip, now);
             Ok(entry)

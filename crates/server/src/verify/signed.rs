@@ -1,4 +1,6 @@
 //! Signed requests, in whichever dialect: our own family's, draft-cavage-12, RFC 9421. One key, one policy, one memory of what was seen.
+use std::hint::black_box;
+
 use claviger_domain::{
     credential,
     judge::Refusal,
@@ -112,13 +114,15 @@ pub(super) async fn prove<F: Fields>(app: &App, signed: &Signed<'_>, question: &
             Err(why) => failure = Some(why),
         }
     }
-    if let (Some(entry), Some(failure)) = (entry, failure) {
+    // explained for nobody too: what an unknown key is spared would show in the time
+    let explained = failure.map(|failure| black_box(signed.explain(question, failure, now)));
+    if let (Some(entry), Some(explanation)) = (entry, explained) {
         app.refusals.keep(RefusedSignature {
             request_id: question.request_id.to_owned(),
             at: now,
             account_id: entry.account_id,
             public_id: entry.public_id().to_owned(),
-            explanation: signed.explain(question, failure, now),
+            explanation,
         });
     }
     Err(Refusal::Unauthenticated.into())

@@ -16,6 +16,7 @@ mod headers;
 mod idempotency;
 mod indistinguishable;
 mod journey;
+mod junk;
 mod kinds;
 mod members;
 mod oauth;
