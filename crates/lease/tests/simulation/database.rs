@@ -68,10 +68,10 @@ impl Database {
         Leases { rows: self.rows.iter().map(|(node, row)| (*node, *row)).collect(), primary: self.primary, settled: self.primary == self.settled }
     }
 
-    /// A standby takes over. It has every change, but not every row of a lease.
-    pub(crate) fn fail_over(&mut self, mut is_lost: impl FnMut() -> bool) {
+    /// A standby takes over. It has every change, but the rows of leases as they were a while ago.
+    pub(crate) fn fail_over(&mut self, rows: BTreeMap<u64, Row>) {
         self.primary += 1;
-        self.rows.retain(|_, _| !is_lost());
+        self.rows = rows;
     }
 }
 

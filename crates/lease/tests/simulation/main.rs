@@ -15,8 +15,8 @@ use claviger_lease::{Decision, Terms};
 
 use crate::{
     database::Database,
-    host::Link,
-    node::Node,
+    host::{Host, Link},
+    node::{Node, nanoseconds},
     world::{MICROSECOND, MILLISECOND, Moment, SECOND, Slot, World},
 };
 
@@ -41,6 +41,8 @@ pub(crate) enum Without {
     /// Waits as long as a lease is, as if all clocks ran alike.
     Margin,
     PatientReaper,
+    /// Takes rows on a new primary for those of the old one.
+    WatchPerPrimary,
     SettledPrimary,
 }
 
@@ -88,6 +90,7 @@ fn without_any_one_of_its_rules_some_seed_breaks_the_promise() {
         Without::LeaseFromTheRequest,
         Without::Margin,
         Without::PatientReaper,
+        Without::WatchPerPrimary,
         Without::SettledPrimary,
     ] {
         let broken = (0..SEEDS).find(|seed| live(*seed, without).1.is_some_and(|wrong| wrong.starts_with("node")));
@@ -120,7 +123,7 @@ fn live(seed: u64, without: Without) -> (Tally, Option<String>) {
         world.spawn(None, fail(world.clone(), host, terms));
         world.spawn(None, ask_now_and_then(world.clone(), host));
     }
-    world.spawn(None, fail_over(world.clone()));
+    world.spawn(None, fail_over(world.clone(), terms));
     for first in 0..3 {
         world.spawn(None, change_now_and_then(world.clone(), first));
     }
@@ -137,7 +140,7 @@ fn live(seed: u64, without: Without) -> (Tally, Option<String>) {
 }
 
 fn serving(world: &World, host: usize) -> Option<Rc<Node>> {
-    world.hosts[host].node.borrow().clone().filter(|node| !node.is_dead())
+    world.hosts[host].node.borrow().clone().filter(|node| node.listens())
 }
 
 /// Changes credentials, one after the other, at whichever node; what got no answer is asked for again, elsewhere.
@@ -274,12 +277,56 @@ async fn fail(world: Rc<World>, at: usize, terms: Terms) {
     }
 }
 
-async fn fail_over(world: Rc<World>) {
+/// A standby takes over, which has the rows of leases as they were a while ago.
+async fn fail_over(world: Rc<World>, terms: Terms) {
     loop {
-        world.sleep(world.between(SECOND, 30 * SECOND)).await;
-        if world.now() > QUIET - 6 * SECOND {
+        world.sleep(world.between(SECOND, 15 * SECOND)).await;
+        if world.now() > QUIET - 10 * SECOND {
             break;
         }
-        world.database.borrow_mut().fail_over(|| world.one_in(2));
+        if world.one_in(2) {
+            let mut rows = world.database.borrow().rows.clone();
+            world.sleep(world.between(0, 4 * SECOND)).await;
+            rows.retain(|_, _| !world.one_in(3));
+            world.database.borrow_mut().fail_over(rows);
+        } else {
+            fail_over_at_the_worst_moment(&world, terms).await;
+        }
+    }
+}
+
+/// One node sees another's beat, and then nothing for as long as leases run. The standby has the beat before; the other makes it up just when
+/// the new primary is settled, and is cut off again: now the beat is the one seen before.
+async fn fail_over_at_the_worst_moment(world: &World, terms: Terms) {
+    let one = world.below(world.hosts.len());
+    let other = &world.hosts[(one + 1) % world.hosts.len()];
+    let one = &world.hosts[one];
+    let (wait, heartbeat) = (nanoseconds(terms.wait()), nanoseconds(terms.heartbeat()));
+    renewed(world, other, heartbeat).await;
+    world.sleep(heartbeat / 2).await;
+    [one, other].into_iter().for_each(|host| host.link.set(Link::Cut));
+    let mut rows = world.database.borrow().rows.clone();
+    if let Some(row) = other.file.get().and_then(|id| rows.get_mut(&id)) {
+        row.beat -= 1;
+    }
+    world.database.borrow_mut().fail_over(rows);
+    // what was sent in vain is waited for up to two heartbeats
+    world.sleep(wait - world.between(heartbeat, 3 * heartbeat)).await;
+    other.link.set(Link::Up);
+    renewed(world, other, heartbeat).await;
+    // the reply shall arrive
+    world.sleep(world.between(0, 10 * MILLISECOND)).await;
+    other.link.set(Link::Cut);
+    one.link.set(Link::Up);
+    world.sleep(nanoseconds(terms.lease())).await;
+    other.link.set(Link::Up);
+}
+
+/// Until a host's row is renewed, or three heartbeats have passed.
+async fn renewed(world: &World, host: &Host, heartbeat: i64) {
+    let beat = || host.file.get().and_then(|id| world.database.borrow().rows.get(&id).map(|row| row.beat));
+    let (before, deadline) = (beat(), world.now() + 3 * heartbeat);
+    while beat() == before && world.now() < deadline {
+        world.sleep(MILLISECOND).await;
     }
 }

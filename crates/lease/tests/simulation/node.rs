@@ -18,6 +18,8 @@ use super::{
 pub(crate) struct Node {
     pub(crate) host: usize,
     terms: Terms,
+    /// Whether it has joined, and so listens.
+    listens: Cell<bool>,
     dead: Cell<bool>,
     leaving: Cell<bool>,
     rung: Cell<bool>,
@@ -31,7 +33,8 @@ pub(crate) struct Node {
     kept: RefCell<HashMap<usize, i64>>,
     /// Whether a log is being read and applied: one at a time.
     round: Cell<bool>,
-    watch: RefCell<Watch<u64>>,
+    /// Of rows on one primary: what another one has under the same id may be older than what was seen.
+    watch: RefCell<Watch<(u64, u64)>>,
     primary: RefCell<Primary<u64>>,
 }
 
@@ -45,6 +48,7 @@ impl Node {
         let node = Rc::new(Self {
             host,
             terms,
+            listens: Cell::new(false),
             dead: Cell::new(false),
             leaving: Cell::new(false),
             rung: Cell::new(false),
@@ -68,6 +72,10 @@ impl Node {
 
     pub(crate) fn is_dead(&self) -> bool {
         self.dead.get()
+    }
+
+    pub(crate) fn listens(&self) -> bool {
+        self.listens.get() && !self.is_dead()
     }
 
     pub(crate) fn leave(&self, world: &World) {
@@ -123,6 +131,7 @@ async fn run(world: Rc<World>, node: Rc<Node>) {
     while begin(&world, &node).await.is_err() {
         world.sleep(100 * MILLISECOND).await;
     }
+    node.listens.set(true);
     let mut failing = false;
     while !node.leaving.get() {
         let time = if failing { node.heartbeat() / 4 } else { node.heartbeat() };
@@ -235,11 +244,13 @@ async fn look(world: &Rc<World>, node: &Node) -> Result<Sight, Unavailable> {
     let leases = ask(world, node, node.deadline(world), Statement::Read, |database| database.leases()).await.ok_or(Unavailable)?;
     let now = node.clock(world);
     let others: Vec<_> = leases.rows.iter().filter(|(id, _)| Some(*id) != node.id.get()).collect();
-    let mut silent = node.watch.borrow_mut().observe(now, node.waits(world), others.iter().map(|(id, row)| (*id, row.beat)));
+    let watched = if world.without == Without::WatchPerPrimary { 0 } else { leases.primary };
+    let beats: Vec<_> = others.iter().map(|(id, row)| ((watched, *id), row.beat)).collect();
+    let mut silent = node.watch.borrow_mut().observe(now, node.waits(world), beats.clone());
     if world.without == Without::PatientReaper {
-        silent = others.iter().map(|(id, row)| (*id, row.beat)).collect();
+        silent = beats;
     }
-    for (id, beat) in silent {
+    for ((_, id), beat) in silent {
         let reaped = ask(world, node, node.deadline(world), Statement::Write, move |database| database.reap(id, beat)).await;
         world.tally.borrow_mut().reaped += u32::from(reaped.ok_or(Unavailable)?);
     }
@@ -296,6 +307,7 @@ pub(crate) async fn verify(world: &Rc<World>, node: &Node, credential: usize) ->
     Some(value)
 }
 
-fn nanoseconds(time: Duration) -> i64 {
+/// Of a length that terms have.
+pub(crate) fn nanoseconds(time: Duration) -> i64 {
     i64::try_from(time.as_nanos()).expect("seconds")
 }
