@@ -16,7 +16,7 @@
 mod barrier;
 mod cell;
 mod lease;
-#[cfg(test)]
+#[cfg(all(test, not(loom)))]
 mod model;
 mod primary;
 mod terms;

@@ -4,6 +4,9 @@ use std::collections::BTreeMap;
 use crate::{Reading, Terms};
 
 /// What one process has seen of the nodes' heartbeats.
+///
+/// `N` names a row *on one primary*. One that was promoted may have a row as it was before what was seen; its node then makes up the beat that
+/// was seen, and would be taken for one that was silent all the while.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Watch<N: Ord> {
     pub(crate) seen: BTreeMap<N, (i64, Reading)>,
