@@ -61,7 +61,8 @@ pub(crate) async fn telling<T>(request: impl Future<Output = T>) -> (T, Option<S
 struct Seen {
     /// The id of this process's row, while it has one.
     own: Option<String>,
-    watch: Watch<String>,
+    /// Of the rows on one primary: another may have an older row of a node that lives.
+    watch: Watch<(String, String)>,
     primary: Primary<String>,
     last: Option<Settled>,
 }
@@ -151,7 +152,7 @@ impl Cluster {
         let now = self.gate.clock.read();
         let terms = terms_of(&cluster).unwrap_or(self.gate.held.terms());
         let (silent, settles, own) = self.take_in(&cluster, now, terms);
-        for (node, beat) in silent {
+        for ((_, node), beat) in silent {
             if self.store.unregister(&node, Some(beat)).await? {
                 tracing::warn!(node, "a node has been silent for longer than its lease; its row is deleted");
             }
@@ -165,11 +166,11 @@ impl Cluster {
         Ok(Arc::new(Look { cluster, sight, terms }))
     }
 
-    fn take_in(&self, cluster: &lease::Cluster, now: Reading, terms: Terms) -> (Vec<(String, i64)>, bool, Option<String>) {
+    fn take_in(&self, cluster: &lease::Cluster, now: Reading, terms: Terms) -> (Vec<((String, String), i64)>, bool, Option<String>) {
         let mut seen = self.seen();
         let own = seen.own.clone();
         let others = cluster.nodes.iter().filter(|node| Some(&node.id) != own.as_ref());
-        let silent = seen.watch.observe(now, terms, others.map(|node| (node.id.clone(), node.beat)));
+        let silent = seen.watch.observe(now, terms, others.map(|node| ((cluster.primary.clone(), node.id.clone()), node.beat)));
         let settles = !cluster.settled && seen.primary.observe(now, terms, cluster.primary.clone());
         (silent, settles, own)
     }
