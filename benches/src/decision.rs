@@ -1,6 +1,6 @@
 //! One decision in process: what verification itself costs, without HTTP, beside the cryptography it cannot do without.
 //!
-//! In CPU time of this thread, not by the clock on the wall: on a machine that others use, only the former is a property of the code.
+//! In CPU time of this thread, while another renews the lease; not by the clock on the wall: on a machine that others use, only the former is a property of the code.
 use std::hint::black_box;
 
 use claviger_domain::{
@@ -34,7 +34,7 @@ const CREDENTIALS: u64 = 100_000;
 
 pub(crate) fn measure(rounds: usize) -> anyhow::Result<Vec<Number>> {
     let folder = tempfile::tempdir()?;
-    let runtime = Builder::new_current_thread().enable_all().build()?;
+    let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
     let fixture = runtime.block_on(Fixture::make(folder.path()))?;
     runtime.block_on(fixture.add_keys(0..CREDENTIALS))?;
     let app = &fixture.app;
@@ -126,7 +126,7 @@ fn tokens(runtime: &Runtime, fixture: &Fixture, rounds: usize) -> anyhow::Result
 /// Only decisions, in great number: for profilers.
 pub(crate) fn only(scheme: &str, count: usize) -> anyhow::Result<()> {
     let folder = tempfile::tempdir()?;
-    let runtime = Builder::new_current_thread().enable_all().build()?;
+    let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
     let fixture = runtime.block_on(Fixture::make(folder.path()))?;
     decide_many(&runtime, &fixture.app, &[headers(&fixture.headers(scheme)?)?], count)
 }

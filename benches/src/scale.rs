@@ -2,6 +2,7 @@
 use std::{fs, hint::black_box, path::Path, process::Command, time::Instant};
 
 use anyhow::Context;
+use claviger_server::cluster::Membership;
 use hyper::{HeaderMap, header::HeaderValue};
 use rusqlite::{Connection, OpenFlags, config::DbConfig};
 use tokio::runtime::Builder;
@@ -21,7 +22,7 @@ const STRIDE: u64 = 7_919;
 /// With `credentials` API keys in SQLite and none of them in memory.
 pub(crate) fn measure(credentials: u64, rounds: u64) -> anyhow::Result<Vec<Number>> {
     let folder = tempfile::tempdir()?;
-    let runtime = Builder::new_current_thread().enable_all().build()?;
+    let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
     let fixture = runtime.block_on(Fixture::make(folder.path()))?;
     runtime.block_on(fixture.add_keys(0..credentials))?;
     let reads_before = fixture.app.index.store_reads();
@@ -62,7 +63,7 @@ pub(crate) fn measure(credentials: u64, rounds: u64) -> anyhow::Result<Vec<Numbe
 /// Bytes of memory for each of `credentials` API keys in the index: the growth of the resident set of a process that has done nothing else.
 pub(crate) fn memory(credentials: u64) -> anyhow::Result<Vec<Number>> {
     let folder = tempfile::tempdir()?;
-    let runtime = Builder::new_current_thread().enable_all().build()?;
+    let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
     let fixture = runtime.block_on(Fixture::make(folder.path()))?;
     runtime.block_on(fixture.add_keys(0..credentials))?;
     let output = Command::new(std::env::current_exe()?).arg("fill").arg(folder.path()).arg(credentials.to_string()).output()?;
@@ -75,8 +76,9 @@ pub(crate) fn memory(credentials: u64) -> anyhow::Result<Vec<Number>> {
 
 /// Prints by how many bytes this process has grown when `credentials` of those in `folder` are in memory.
 pub(crate) fn fill(folder: &Path, credentials: u64) -> anyhow::Result<()> {
-    let runtime = Builder::new_current_thread().enable_all().build()?;
+    let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
     let app = runtime.block_on(fixture::open(folder))?;
+    let _membership = runtime.block_on(Membership::begin(app.clone(), "bench".to_owned(), None))?;
     let request = |number| {
         let mut headers = HeaderMap::new();
         headers.insert("x-api-key", HeaderValue::try_from(fixture::key(&app, number).1)?);

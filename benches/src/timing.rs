@@ -51,7 +51,7 @@ const CLASSES: [&str; 4] = ["wrong secret", "unknown id", "ended", "suspended ac
 /// Measures, prints, and fails when a class can be told from another, or when a leak made on purpose is not found.
 pub(crate) fn measure() -> anyhow::Result<()> {
     let folder = tempfile::tempdir()?;
-    let runtime = Builder::new_current_thread().enable_all().build()?;
+    let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
     let fixture = runtime.block_on(Fixture::make(folder.path()))?;
     let bench = Bench { runtime, app: fixture.app.clone(), router: public(fixture.app.clone()) };
     let mut bad = 0;
