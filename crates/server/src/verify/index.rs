@@ -191,7 +191,7 @@ impl Index {
             let (loaded, revision) = self.store.reader().await?.load_credential(public_id).await?;
             Ok::<_, StoreError>((loaded.map(|loaded| Arc::new(Entry::new(loaded, &self.keys))), revision))
         };
-        Ok(self.credentials.get_or_read(public_id, || self.keeps_from(), read).await?)
+        Ok(Box::pin(self.credentials.get_or_read(public_id, || self.keeps_from(), read)).await?)
     }
 
     /// The account with this id; None when there is none.
@@ -204,7 +204,7 @@ impl Index {
             let (account, revision) = self.store.reader().await?.load_account(id).await?;
             Ok::<_, StoreError>((account.map(Arc::new), revision))
         };
-        Ok(self.accounts.get_or_read(&id, || self.keeps_from(), read).await?)
+        Ok(Box::pin(self.accounts.get_or_read(&id, || self.keeps_from(), read)).await?)
     }
 
     /// To be asked before memory is, once for each question.
@@ -212,7 +212,7 @@ impl Index {
         match self.gate.mode {
             Mode::Lease if self.gate.is_open() => Ok(()),
             Mode::Lease => Err(CannotSay),
-            Mode::ReadIndex | Mode::Direct => self.catch_up().await.map_err(CannotSay::from),
+            Mode::ReadIndex | Mode::Direct => Box::pin(self.catch_up()).await.map_err(CannotSay::from),
         }
     }
 

@@ -177,14 +177,15 @@ pub async fn verify<F: Fields>(app: &App, question: &Question<'_, F>) -> Verdict
     verdict
 }
 
+/// What is large and not on the way of every request is boxed: a future is as large as its largest branch, and is moved.
 async fn decide<F: Fields>(app: &App, question: &Question<'_, F>) -> Result<Allowed, No> {
     let (request, now) = (&question.request, app.clock.now());
     let in_fields = signed::in_fields(app, request.fields)?;
     let Proven { entry, secret, narrowed, content_digest } = match (schemes::present(request.fields), &in_fields) {
-        (Presented::Nothing, Some(signature)) => signed::prove(app, signature, question, now).await?,
+        (Presented::Nothing, Some(signature)) => Box::pin(signed::prove(app, signature, question, now)).await?,
         (_, Some(_)) => return Err(Refusal::SeveralCredentials.into()),
         (Presented::Nothing, None) => match legacy_body(question) {
-            Some(login) => password(app, &login.username, &login.password, request.client_ip).await?.into(),
+            Some(login) => Box::pin(password(app, &login.username, &login.password, request.client_ip)).await?.into(),
             None => return Err(Refusal::NoCredential.into()),
         },
         (Presented::Several, _) => return Err(Refusal::SeveralCredentials.into()),
@@ -199,8 +200,8 @@ async fn decide<F: Fields>(app: &App, question: &Question<'_, F>) -> Result<Allo
         }
         (Presented::Key(text), _) => key(app, text, now).await?.into(),
         (Presented::Pair(pair), _) => pair_of(app, &pair, request.client_ip, now).await?,
-        (Presented::Signed(parameters), _) => signed::prove(app, &Signed::Hmac(parameters), question, now).await?,
-        (Presented::DraftSigned(parameters), _) => signed::prove(app, &Signed::Cavage(parameters), question, now).await?,
+        (Presented::Signed(parameters), _) => Box::pin(signed::prove(app, &Signed::Hmac(parameters), question, now)).await?,
+        (Presented::DraftSigned(parameters), _) => Box::pin(signed::prove(app, &Signed::Cavage(parameters), question, now)).await?,
     };
     let (own, kind) = living(app, &entry, request.client_ip, now).await?.ok_or(Refusal::Unauthenticated)?;
     let acting_account = judge::acting_account(own.id, kind, request.fields)?;
@@ -257,7 +258,7 @@ async fn pair_of(app: &App, pair: &Pair, client_ip: Option<IpAddr>, now: Timesta
         }
         return secret(app, credential::Kind::Basic, pair.user(), pair.password(), now).await.map(Proven::from);
     }
-    password(app, pair.user(), &Plain::new(pair.password().to_owned()), client_ip).await.map(Proven::from)
+    Box::pin(password(app, pair.user(), &Plain::new(pair.password().to_owned()), client_ip)).await.map(Proven::from)
 }
 
 /// A legacy username and password of a living credential. What was right before is known by its fast hash; everything else, the right password
