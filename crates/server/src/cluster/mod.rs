@@ -57,12 +57,14 @@ pub(crate) async fn telling<T>(request: impl Future<Output = T>) -> (T, Option<S
     TOLD.scope(Cell::new(None), async { (request.await, TOLD.with(Cell::get)) }).await
 }
 
+/// A primary, and the id of a node on it: another primary may have an older row of a node that lives.
+type Row = (String, String);
+
 #[derive(Debug, Default)]
 struct Seen {
     /// The id of this process's row, while it has one.
     own: Option<String>,
-    /// Of the rows on one primary: another may have an older row of a node that lives.
-    watch: Watch<(String, String)>,
+    watch: Watch<Row>,
     primary: Primary<String>,
     last: Option<Settled>,
 }
@@ -166,7 +168,7 @@ impl Cluster {
         Ok(Arc::new(Look { cluster, sight, terms }))
     }
 
-    fn take_in(&self, cluster: &lease::Cluster, now: Reading, terms: Terms) -> (Vec<((String, String), i64)>, bool, Option<String>) {
+    fn take_in(&self, cluster: &lease::Cluster, now: Reading, terms: Terms) -> (Vec<(Row, i64)>, bool, Option<String>) {
         let mut seen = self.seen();
         let own = seen.own.clone();
         let others = cluster.nodes.iter().filter(|node| Some(&node.id) != own.as_ref());
