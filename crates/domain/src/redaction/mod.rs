@@ -68,7 +68,7 @@ impl Redactor {
             Some((scheme, rest)) => {
                 let (host, rest) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
                 let host = host.rsplit_once('@').map_or_else(|| host.to_owned(), |(_, host)| format!("{LEFT_OUT}@{host}"));
-                format!("{scheme}://{host}{}", self.encoded(rest))
+                format!("{}://{}{}", self.encoded(scheme), self.encoded(&host), self.encoded(rest))
             }
             None => self.encoded(path),
         };

@@ -61,6 +61,8 @@ fn urls_lose_secret_parameters_user_information_and_tokens_wherever_they_stand()
         ("/a%20b?q=%C3%A9", "/a%20b?q=%C3%A9"),
         (&format!("/orders/{SECRET}"), "/orders/clv_secret_***"),
         (&format!("/orders?q={SECRET}"), "/orders?q=clv_secret_***"),
+        (&format!("{SECRET} https://api.example/x"), "clv_secret_*** https://api.example/x"),
+        (&format!("https://{SECRET}.example/x"), "https://clv_secret_***.example/x"),
         (&format!("/orders?q=%63lv_secret_{}", &SECRET[11..]), "/orders?q=clv_secret_***"),
         (&format!("/orders?q={JWT}"), "/orders?q=***"),
         ("/keys/clv_client_0123456789ABCDEFabcdef", "/keys/clv_client_0123456789ABCDEFabcdef"),
