@@ -88,6 +88,10 @@ pub(crate) fn fill(folder: &Path, credentials: u64) -> anyhow::Result<()> {
     let before = resident()?;
     for number in 0..credentials {
         decide_many(&runtime, &app, &request(number)?, 1)?;
+        if number % 10_000 == 0 {
+            // as a server does every few seconds: what waits to be written is no part of the index
+            runtime.block_on(app.flush_uses())?;
+        }
     }
     anyhow::ensure!(app.index.len() as u64 >= credentials, "only {} are in memory", app.index.len());
     report::say(&format!("{:.0}", resident()? - before));

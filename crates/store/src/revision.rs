@@ -1,4 +1,6 @@
 //! The revision counter and the change log: what a node reads to stay current.
+use claviger_domain::id::AccountId;
+
 use crate::{Reader, StoreError, Tx, engine::Read, revoked_token::RevokedToken};
 
 /// Where the change log stands.
@@ -14,7 +16,7 @@ pub struct Position {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Changed {
     /// The account with this id.
-    Account(String),
+    Account(AccountId),
     /// The credential with this public part.
     Credential(String),
     /// The catalogue of operations.
@@ -88,7 +90,7 @@ async fn changes_after(read: &mut impl Read, rev: i64) -> Result<(Position, Vec<
     for mut row in rows {
         position = Some(Position { epoch: row.int()?, rev: row.int()? });
         match (row.optional_text()?.as_deref(), row.optional_text()?) {
-            (Some("account"), Some(id)) => changed.push(Changed::Account(id)),
+            (Some("account"), Some(id)) => changed.push(Changed::Account(id.parse().map_err(|_| crate::value::unexpected("an account id"))?)),
             (Some("credential"), Some(public_id)) => changed.push(Changed::Credential(public_id)),
             (Some("catalogue"), Some(_)) => changed.push(Changed::Catalogue),
             (Some("token"), Some(written)) => changed.push(Changed::Token(written.parse()?)),

@@ -39,7 +39,33 @@ struct Shard<V: Keyed> {
     absent: Mutex<HashSet<<V::Key as ToOwned>::Owned>>,
     changing: Mutex<()>,
     /// Who reads which key just now, by the key's hash: a collision costs a moment, no mistake.
-    flights: Mutex<HashMap<u64, Arc<tokio::sync::Mutex<()>>>>,
+    flights: Flights,
+}
+
+type Flights = Mutex<HashMap<u64, Arc<tokio::sync::Mutex<()>>>>;
+
+/// A place among those who want the same key. Given back when it is dropped, so also by who goes away while waiting.
+struct Flight<'a> {
+    flights: &'a Flights,
+    hash: u64,
+    turn: Arc<tokio::sync::Mutex<()>>,
+}
+
+impl<'a> Flight<'a> {
+    fn board(flights: &'a Flights, hash: u64) -> Self {
+        Self { turn: locked(flights).entry(hash).or_default().clone(), flights, hash }
+    }
+}
+
+impl Drop for Flight<'_> {
+    fn drop(&mut self) {
+        let mut flights = locked(self.flights);
+        // given up under the lock: of two who leave at once, one finds that the map's own reference is the last
+        drop(std::mem::take(&mut self.turn));
+        if flights.get(&self.hash).is_some_and(|turn| Arc::strong_count(turn) == 1) {
+            flights.remove(&self.hash);
+        }
+    }
 }
 
 struct Kept<V> {
@@ -101,40 +127,32 @@ impl<V: Keyed> Cache<V> {
         self.shard(key).1.get(key)
     }
 
-    /// The value for `key`: the one kept, or else what `read` brings from the store, with the revision it was read at.
-    pub(super) async fn get_or_read<E>(
+    /// The value for `key`, of which [`Self::get`] has none: what `read` brings from the store, with the revision it was read at.
+    pub(super) async fn read<E>(
         &self,
         key: &V::Key,
         applied: impl Fn() -> i64,
         read: impl Future<Output = Result<(Option<Arc<V>>, i64), E>>,
     ) -> Result<Option<Arc<V>>, E> {
         let (hash, shard) = self.shard(key);
-        if let Some(value) = shard.get(key) {
-            return Ok(Some(value));
-        }
         if locked(&shard.absent).contains(key) {
             return Ok(None);
         }
-        let flight = locked(&shard.flights).entry(hash).or_default().clone();
-        let landed = async {
-            let _turn = flight.lock().await;
-            // who waited finds what the first one brought
-            if let Some(value) = shard.get(key) {
-                return Ok(Some(value));
-            }
-            let (value, revision) = read.await?;
-            let _no_eviction = locked(&shard.changing);
-            if revision >= applied() {
-                match &value {
-                    Some(value) => shard.keep(value.clone(), self.capacity),
-                    None => shard.keep_absent(key),
-                }
-            }
-            Ok(value)
+        let flight = Flight::board(&shard.flights, hash);
+        let _turn = flight.turn.lock().await;
+        // who waited finds what the first one brought
+        if let Some(value) = shard.get(key) {
+            return Ok(Some(value));
         }
-        .await;
-        shard.leave(hash, flight);
-        landed
+        let (value, revision) = read.await?;
+        let _no_eviction = locked(&shard.changing);
+        if revision >= applied() {
+            match &value {
+                Some(value) => shard.keep(value.clone(), self.capacity),
+                None => shard.keep_absent(key),
+            }
+        }
+        Ok(value)
     }
 
     /// Forgets what is kept for `key`. To be called after the change's revision was published as applied.
@@ -201,15 +219,6 @@ impl<V: Keyed> Shard<V> {
         }
         absent.insert(key.to_owned());
     }
-
-    fn leave(&self, hash: u64, flight: Arc<tokio::sync::Mutex<()>>) {
-        let mut flights = locked(&self.flights);
-        drop(flight);
-        // the map's own reference is the last: nobody waits any more
-        if flights.get(&hash).is_some_and(|flight| Arc::strong_count(flight) == 1) {
-            flights.remove(&hash);
-        }
-    }
 }
 
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -233,7 +242,7 @@ mod tests {
 
     async fn fill(cache: &Cache<Word>, key: &str, read_at: i64, applied: i64) {
         let read = async { Ok::<_, ()>((Some(Arc::new(Word(key.to_owned()))), read_at)) };
-        assert_eq!(cache.get_or_read(key, || applied, read).await, Ok(Some(Arc::new(Word(key.to_owned())))));
+        assert_eq!(cache.read(key, || applied, read).await, Ok(Some(Arc::new(Word(key.to_owned())))));
     }
 
     #[tokio::test]
@@ -256,9 +265,9 @@ mod tests {
                 *locked(&reads) += 1;
                 Ok::<_, ()>((None, 1))
             };
-            assert_eq!(cache.get_or_read("nobody", || 1, read).await, Ok(None));
+            assert_eq!(cache.read("nobody", || 1, read).await, Ok(None));
             let read_again = async { Err(()) };
-            assert_eq!(cache.get_or_read("nobody", || 1, read_again).await, Ok(None), "remembered");
+            assert_eq!(cache.read("nobody", || 1, read_again).await, Ok(None), "remembered");
             assert_eq!(*locked(&reads), 1);
             cache.evict("nobody");
         }
@@ -286,12 +295,23 @@ mod tests {
                 gate.notified().await;
                 Ok::<_, ()>((Some(Arc::new(Word("hot".into()))), 1))
             };
-            cache.get_or_read("hot", || 1, read).await
+            cache.read("hot", || 1, read).await
         };
-        let other = async { cache.get_or_read("hot", || 1, async { Err(()) }).await };
+        let other = async { cache.read("hot", || 1, async { Err(()) }).await };
         let open = async { gate.notify_one() };
         let (one, other, ()) = tokio::join!(one, other, open);
         assert!(one.is_ok() && other == one);
         assert_eq!(reads.load(Ordering::SeqCst), 1);
+        assert!(cache.shards.iter().all(|shard| locked(&shard.flights).is_empty()));
+    }
+
+    #[tokio::test]
+    async fn who_goes_away_while_waiting_leaves_nothing_behind() {
+        let cache = Cache::<Word>::new(100);
+        let never = std::future::pending::<Result<(Option<Arc<Word>>, i64), ()>>();
+        let mut waiting = Box::pin(cache.read("slow", || 1, never));
+        assert!(std::future::poll_fn(|context| std::task::Poll::Ready(waiting.as_mut().poll(context).is_pending())).await);
+        drop(waiting);
+        assert!(cache.shards.iter().all(|shard| locked(&shard.flights).is_empty()));
     }
 }

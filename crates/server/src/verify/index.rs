@@ -170,11 +170,7 @@ impl Index {
                 Changed::Catalogue => {}
                 Changed::Token(token) => self.revoked.add(token),
                 Changed::Credential(public_id) => self.credentials.evict(&public_id),
-                Changed::Account(id) => {
-                    if let Ok(id) = id.parse::<AccountId>() {
-                        self.accounts.evict(&id);
-                    }
-                }
+                Changed::Account(id) => self.accounts.evict(&id),
             }
         }
         Ok(())
@@ -191,7 +187,7 @@ impl Index {
             let (loaded, revision) = self.store.reader().await?.load_credential(public_id).await?;
             Ok::<_, StoreError>((loaded.map(|loaded| Arc::new(Entry::new(loaded, &self.keys))), revision))
         };
-        Ok(Box::pin(self.credentials.get_or_read(public_id, || self.keeps_from(), read)).await?)
+        Ok(Box::pin(self.credentials.read(public_id, || self.keeps_from(), read)).await?)
     }
 
     /// The account with this id; None when there is none.
@@ -204,7 +200,7 @@ impl Index {
             let (account, revision) = self.store.reader().await?.load_account(id).await?;
             Ok::<_, StoreError>((account.map(Arc::new), revision))
         };
-        Ok(Box::pin(self.accounts.get_or_read(&id, || self.keeps_from(), read)).await?)
+        Ok(Box::pin(self.accounts.read(&id, || self.keeps_from(), read)).await?)
     }
 
     /// To be asked before memory is, once for each question.

@@ -27,7 +27,7 @@ on_both_engines! {
         let acme = make_account(&store, "Acme").await;
         let (account_made, logged) = (position(&store).await, changes_after(&store, 0).await);
         assert!(account_made.rev > 0);
-        assert_eq!(logged, [Changed::Account(acme.id.to_string())]);
+        assert_eq!(logged, [Changed::Account(acme.id)]);
 
         let credential = make_credential(&store, acme.id, "clv_client_1").await;
         let made = position(&store).await;
@@ -45,7 +45,7 @@ on_both_engines! {
             let done = recorded(&mut tx, Some(acme.id)).await;
             tx.commit(done).await.expect("committed");
             assert!(position(&store).await.rev > before, "{change:?}");
-            assert_eq!(changes_after(&store, before).await, [Changed::Account(acme.id.to_string())], "{change:?}");
+            assert_eq!(changes_after(&store, before).await, [Changed::Account(acme.id)], "{change:?}");
         }
 
         let before = position(&store).await.rev;
@@ -100,7 +100,7 @@ on_both_engines! {
         drop(tx);
         make_account(&store, "Other").await;
         let logged = changes_after(&store, before.rev).await;
-        assert!(logged.iter().all(|change| *change != Changed::Account(acme.id.to_string())), "{logged:?}");
+        assert!(logged.iter().all(|change| *change != Changed::Account(acme.id)), "{logged:?}");
         assert_eq!(place.number("SELECT count(*) FROM change").await, position(&store).await.rev);
     }
 
@@ -146,12 +146,12 @@ on_both_engines! {
         let acme = make_account(&store, "Acme").await;
         make_credential(&store, acme.id, "clv_client_1").await;
         for (sql, logged) in [
-            ("UPDATE account SET name = 'by hand'", Changed::Account(acme.id.to_string())),
+            ("UPDATE account SET name = 'by hand'", Changed::Account(acme.id)),
             ("UPDATE credential SET state = 'deleted'", Changed::Credential("clv_client_1".into())),
             ("UPDATE credential_secret SET expires_at = 1", Changed::Credential("clv_client_1".into())),
             ("DELETE FROM credential_secret", Changed::Credential("clv_client_1".into())),
             ("DELETE FROM credential", Changed::Credential("clv_client_1".into())),
-            ("DELETE FROM account", Changed::Account(acme.id.to_string())),
+            ("DELETE FROM account", Changed::Account(acme.id)),
         ] {
             let before = position(&store).await.rev;
             place.batch(sql).await;
