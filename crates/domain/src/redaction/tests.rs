@@ -73,7 +73,7 @@ fn urls_lose_secret_parameters_user_information_and_tokens_wherever_they_stand()
 
 #[test]
 fn bodies_are_redacted_by_their_transport() {
-    let soap = r#"<?xml version="1.0"?><e:Envelope xmlns:e="x"><authentication><userId>abcde</userId><password>hunter2</password></authentication><text>hi &amp; bye</text></e:Envelope>"#;
+    let soap = r#"<?xml version="1.0"?><e:Envelope xmlns:e="x"><authentication><userId>abcde</userId><password>hunter2</password></authentication><text>hi &amp; bye &#xe4;</text></e:Envelope>"#;
     for (content_type, body, kept) in [
         (
             "application/json",
@@ -85,7 +85,7 @@ fn bodies_are_redacted_by_their_transport() {
         (
             "text/xml",
             soap,
-            r#"<e:Envelope xmlns:e="x"><authentication><userId>abcde</userId><password>***</password></authentication><text>hi &amp; bye</text></e:Envelope>"#,
+            r#"<e:Envelope xmlns:e="x"><authentication><userId>abcde</userId><password>***</password></authentication><text>hi &amp; bye &#xe4;</text></e:Envelope>"#,
         ),
         (
             "application/xml",
@@ -105,6 +105,8 @@ fn bodies_are_redacted_by_their_transport() {
     for (content_type, body) in [
         ("application/json", "{\"password\":\"hunter2\""),
         ("text/xml", "<a><password>hunter2</a>"),
+        ("text/xml", "<a>&hunter2;</a>"),
+        ("text/xml", "<a>&#hunter2;</a>"),
         ("text/xml", "<!DOCTYPE a [<!ENTITY x \"hunter2\">]><a>&x;</a>"),
         ("image/png", "hunter2"),
         ("multipart/form-data; boundary=x", "hunter2"),

@@ -32,7 +32,9 @@ impl Redactor {
                 }
                 Event::Text(text) => kept.push_str(&self.text(&text)),
                 Event::CData(text) => kept.push_str(&format!("<![CDATA[{}]]>", self.text(&text))),
-                Event::GeneralRef(name) => kept.push_str(&format!("&{};", &*name)),
+                Event::GeneralRef(name) if is_defined(&name) => kept.push_str(&format!("&{};", &*name)),
+                // without a document type there are no others: what is written as one could be anything
+                Event::GeneralRef(_) => return None,
                 // no one needs them to know what was asked
                 Event::Comment(_) | Event::Decl(_) | Event::PI(_) => {}
                 Event::DocType(_) => return None,
@@ -54,6 +56,15 @@ impl Redactor {
         }
         kept.push_str(end);
         Some(())
+    }
+}
+
+/// Whether `&name;` is one of XML's own five entities, or a character (XML 1.0, sections 4.1 and 4.6).
+fn is_defined(name: &str) -> bool {
+    let number = |digits: &str, is_digit: fn(&u8) -> bool| (1..=7).contains(&digits.len()) && digits.as_bytes().iter().all(is_digit);
+    match name.strip_prefix('#') {
+        Some(character) => character.strip_prefix('x').map_or_else(|| number(character, u8::is_ascii_digit), |hex| number(hex, u8::is_ascii_hexdigit)),
+        None => ["amp", "lt", "gt", "quot", "apos"].contains(&name),
     }
 }
 
