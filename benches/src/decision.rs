@@ -135,7 +135,7 @@ pub(crate) fn only(scheme: &str, count: usize) -> anyhow::Result<()> {
 pub(crate) fn decide_many(runtime: &Runtime, app: &App, requests: &[HeaderMap], times: usize) -> anyhow::Result<()> {
     runtime.block_on(async {
         for headers in requests {
-            let fields = HeaderFields(headers);
+            let fields = HeaderFields::new(headers);
             let request = Request { method: "GET", target: TARGET, fields: &fields, client_ip: None };
             let question = Question { request, body: Body::NotSeen, require: "", secure: true, request_id: "bench" };
             for _ in 0..times {

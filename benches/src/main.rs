@@ -18,6 +18,10 @@ mod served;
 mod server;
 mod timing;
 
+/// As in the program.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Of the management API.
 const ROUNDS: usize = 5;
 

@@ -192,7 +192,7 @@ impl Bench {
     }
 
     fn verify(&self, Presented(headers): &Presented) -> anyhow::Result<f64> {
-        let fields = HeaderFields(headers);
+        let fields = HeaderFields::new(headers);
         let request = Request { method: "GET", target: TARGET, fields: &fields, client_ip: None };
         let question = Question { request, body: Handed::NotSeen, require: "", secure: true, request_id: "bench" };
         let (verdict, nanos) = self.timed(verify(&self.app, black_box(&question)));

@@ -15,6 +15,9 @@ mod serve;
 mod settings;
 mod verify;
 
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// The keeper of keys: a self-hosted hub for API credentials.
 #[derive(Parser)]
 #[command(version, propagate_version = true)]

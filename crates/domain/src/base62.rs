@@ -35,5 +35,6 @@ pub fn encode<const N: usize>(mut value: u64) -> [u8; N] {
 /// Whether `text` is made of this alphabet only.
 #[must_use]
 pub fn is(text: &str) -> bool {
-    text.bytes().all(|byte| byte.is_ascii_alphanumeric())
+    // without a branch for each: it is asked of sixty characters on the way of every request
+    text.bytes().fold(true, |all, byte| all & byte.is_ascii_alphanumeric())
 }

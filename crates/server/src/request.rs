@@ -101,7 +101,11 @@ pub(crate) fn request_id<'a>(app: &App, headers: &'a HeaderMap) -> Cow<'a, str> 
 
 /// As [`request_id`], where the caller's id, if any, has been read already.
 pub(crate) fn request_id_from<'a>(app: &App, given: Option<&'a str>) -> Cow<'a, str> {
-    let sane = |text: &str| (1..=128).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.:".contains(&b));
+    // without a branch for each byte: it is on the way of every request
+    let sane = |text: &str| {
+        let own = |b: u8| ((b | 0x20).wrapping_sub(b'a') < 26) | (b.wrapping_sub(b'-') < 2) | (b.wrapping_sub(b'0') < 11) | (b == b'_');
+        (1..=128).contains(&text.len()) && text.bytes().fold(true, |all, b| all & own(b))
+    };
     match given {
         Some(given) if sane(given) => Cow::Borrowed(given),
         _ => Cow::Owned(RequestId::new(app.clock.now(), &*app.chance).to_string()),

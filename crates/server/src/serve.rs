@@ -45,19 +45,20 @@ pub async fn gateway(listener: TcpListener, app: App, router: Router, stop: impl
                 // the body is not read: nginx announces one and sends none
                 return verify::answer_nginx(&app, request.headers()).await.map(Either::Left);
             }
-            if request.uri().path() == "/verify/forward" {
-                return verify::answer_forward(&app, request).await.map(Either::Left);
-            }
-            if request.uri().path() == verify::CHECK {
-                return verify::answer_check(&app, request).await.map(Either::Right);
-            }
-            if verify::is_envoy(request.uri().path()) {
-                return verify::answer_envoy(&app, request).await.map(Either::Left);
-            }
-            through(router, request, peer).await.map(Either::Right)
+            // in a box: a future is as large as its largest branch, and the server moves one for each request
+            Box::pin(otherwise(app, router, request, peer)).await
         }
     })
     .await;
+}
+
+async fn otherwise(app: App, router: Router, request: Request<Incoming>, peer: SocketAddr) -> Response<Either<Full<Bytes>, Body>> {
+    match request.uri().path() {
+        "/verify/forward" => verify::answer_forward(&app, request).await.map(Either::Left),
+        verify::CHECK => verify::answer_check(&app, request).await.map(Either::Right),
+        path if verify::is_envoy(path) => verify::answer_envoy(&app, request).await.map(Either::Left),
+        _ => through(router, request, peer).await.map(Either::Right),
+    }
 }
 
 /// Serves one unchanging empty 200 with these headers, by the same accept loop: what a benchmark compares verification with.

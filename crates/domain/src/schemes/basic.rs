@@ -6,14 +6,11 @@ use zeroize::Zeroizing;
 
 /// The longest pair that is read, colon included.
 const LONGEST: usize = 512;
-/// Base64 decodes into whole groups of three, so a little more room than the longest pair.
-const ROOM: usize = LONGEST.next_multiple_of(3);
 
 /// A username and a password, as presented. Wiped when dropped; `Debug` hides the password.
 pub struct Pair {
-    bytes: Zeroizing<[u8; ROOM]>,
+    bytes: Zeroizing<Vec<u8>>,
     colon: usize,
-    length: usize,
 }
 
 impl Pair {
@@ -26,7 +23,7 @@ impl Pair {
     /// What stands after the first colon, further colons included.
     #[must_use]
     pub fn password(&self) -> &str {
-        std::str::from_utf8(&self.bytes[self.colon + 1..self.length]).unwrap_or_default()
+        std::str::from_utf8(&self.bytes[self.colon + 1..]).unwrap_or_default()
     }
 }
 
@@ -43,18 +40,20 @@ pub fn parse(value: &[u8]) -> Option<Pair> {
     let space = value.iter().position(|byte| *byte == b' ')?;
     let (scheme, encoded) = value.split_at(space);
     let encoded = encoded.trim_ascii();
-    let room = BASE64.decode_len(encoded.len()).ok().filter(|room| *room <= ROOM)?;
+    // base64 decodes into whole groups of three, so there may be a little more room than the longest pair
+    let room = BASE64.decode_len(encoded.len()).ok().filter(|room| *room <= LONGEST.next_multiple_of(3))?;
     if !scheme.eq_ignore_ascii_case(b"basic") {
         return None;
     }
-    let mut bytes = Zeroizing::new([0; ROOM]);
-    let length = BASE64.decode_mut(encoded, &mut bytes[..room]).ok().filter(|length| *length <= LONGEST)?;
-    let text = std::str::from_utf8(&bytes[..length]).ok()?;
+    let mut bytes = Zeroizing::new(vec![0; room]);
+    let length = BASE64.decode_mut(encoded, &mut bytes).ok().filter(|length| *length <= LONGEST)?;
+    bytes.truncate(length);
+    let text = std::str::from_utf8(&bytes).ok()?;
     let colon = text.find(':')?;
     if text.chars().any(char::is_control) {
         return None;
     }
-    Some(Pair { bytes, colon, length })
+    Some(Pair { bytes, colon })
 }
 
 #[cfg(test)]

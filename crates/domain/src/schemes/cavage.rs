@@ -30,6 +30,12 @@ pub struct Parameters<'a> {
 }
 
 impl Parameters<'_> {
+    /// The same for every copy of this request, however its base64 is written.
+    #[must_use]
+    pub fn replay_key(&self) -> [u8; 32] {
+        signing::replay_key(self.key_id, self.signature.as_bytes())
+    }
+
     /// The hash to check it by. `hs2019` leaves it to the key, and a key of ours has any: then the signature's length says.
     #[must_use]
     pub fn hash(&self) -> Algorithm {
@@ -132,7 +138,7 @@ pub fn check<F: Fields>(
         return Err(Failure::SignatureMismatch);
     }
     let content_digest = content.matches(list.digests().filter_map(|(_, digest)| digest))?;
-    Ok(Verified { content_digest, replay_key: signing::replay_key(parameters.key_id, signature), signed_at })
+    Ok(Verified { content_digest, signed_at })
 }
 
 /// Says how a request that was refused with `failure` looked to us. Needs no key, and so cannot give one away.

@@ -1,5 +1,5 @@
 //! Digests of a body as header fields write them: `Content-MD5`, `Digest` and `Content-Digest`. Whether they are signed is the dialect's to say.
-use std::fmt;
+use std::{borrow::Cow, fmt};
 
 use data_encoding::{BASE64, HEXLOWER_PERMISSIVE};
 use md5::Md5;
@@ -55,6 +55,20 @@ pub struct ContentDigest {
 }
 
 impl ContentDigest {
+    /// The SHA-256 of no body at all.
+    pub const NOTHING: Self = {
+        let mut bytes = [0; 64];
+        let digest = *b"\xe3\xb0\xc4\x42\x98\xfc\x1c\x14\x9a\xfb\xf4\xc8\x99\x6f\xb9\x24\x27\xae\x41\xe4\x64\x9b\x93\x4c\xa4\x95\x99\x1b\x78\x52\xb8\x55";
+        bytes.split_at_mut(32).0.copy_from_slice(&digest);
+        Self { hash: Hash::Sha256, bytes }
+    };
+
+    /// As its `Display` writes it.
+    #[must_use]
+    pub fn text(&self) -> Cow<'static, str> {
+        if *self == Self::NOTHING { Cow::Borrowed("sha-256=:47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=:") } else { Cow::Owned(self.to_string()) }
+    }
+
     /// The digest of `body`.
     #[must_use]
     pub fn of(hash: Hash, body: &[u8]) -> Self {
@@ -248,6 +262,14 @@ mod tests {
             format!("SHA-256={SHA_256},SHA-256={SHA_256}"),
         ] {
             assert_eq!(ContentDigest::from_digest(bad.as_bytes()), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn nothing_has_its_digest_and_its_text() {
+        assert_eq!(ContentDigest::NOTHING, ContentDigest::of(Hash::Sha256, b""));
+        for digest in [ContentDigest::NOTHING, ContentDigest::of(Hash::Sha256, b"a"), ContentDigest::of(Hash::Sha512, b"")] {
+            assert_eq!(digest.text(), digest.to_string());
         }
     }
 

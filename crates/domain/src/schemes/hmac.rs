@@ -31,10 +31,17 @@ impl<'a> Parameters<'a> {
     pub fn words(&self) -> impl Iterator<Item = &'a str> + use<'a> {
         words(self.headers)
     }
+
+    /// The same for every copy of this request, however its base64 is written.
+    #[must_use]
+    pub fn replay_key(&self) -> [u8; 32] {
+        signing::replay_key(self.username, self.signature.as_bytes())
+    }
 }
 
+/// Blanks and tabs divide them: other white space was refused.
 fn words(list: &str) -> impl Iterator<Item = &str> {
-    list.split([' ', '\t']).filter(|word| !word.is_empty())
+    list.split_ascii_whitespace()
 }
 
 /// The four parameters of an `Authorization` value, in any order; None when it is of another scheme, when one is missing, unknown, repeated
@@ -42,7 +49,8 @@ fn words(list: &str) -> impl Iterator<Item = &str> {
 #[must_use]
 pub fn parse(value: &[u8]) -> Option<Parameters<'_>> {
     let value = std::str::from_utf8(value).ok().filter(|value| value.len() <= LONGEST)?;
-    let (scheme, rest) = value.trim_ascii().split_once([' ', '\t'])?;
+    let value = value.trim_ascii();
+    let (scheme, rest) = value.split_at_checked(value.bytes().position(|byte| matches!(byte, b' ' | b'\t'))?)?;
     if !scheme.eq_ignore_ascii_case("hmac") {
         return None;
     }
@@ -59,7 +67,7 @@ pub fn parse(value: &[u8]) -> Option<Parameters<'_>> {
         signing::once(slot, value)
     })?;
     let username = username.filter(|name| (1..=LONGEST_USERNAME).contains(&name.len()) && name.bytes().all(|byte| byte.is_ascii_graphic()))?;
-    let headers = headers.filter(|list| words(list).count() <= MOST_WORDS && words(list).all(is_word))?;
+    let headers = headers.filter(|list| words(list).zip(0..).all(|(word, at)| at < MOST_WORDS && is_word(word)))?;
     Some(Parameters { username, algorithm: Algorithm::from_name(algorithm?)?, headers, signature: Signature::decode(signature?)? })
 }
 
@@ -69,7 +77,7 @@ fn is_word(word: &str) -> bool {
 
 /// Whether the request is what the holder of `key` signed within the policy's window.
 ///
-/// Nothing is allocated on success, unless a `Content-Digest` is signed. An unknown username should be checked with a key of no one, so
+/// An unknown username should be checked with a key of no one, so
 /// that it takes the same time.
 ///
 /// # Errors
@@ -104,14 +112,14 @@ pub fn check<F: Fields>(
         return Err(Failure::SignatureMismatch);
     }
     let content_digest = content.matches(lines.digests())?;
-    Ok(Verified { content_digest, replay_key: signing::replay_key(parameters.username, signature), signed_at })
+    Ok(Verified { content_digest, signed_at })
 }
 
 /// Says how a request that was refused with `failure` looked to us. Needs no key, and so cannot give one away.
 #[must_use]
 pub fn explain<F: Fields>(parameters: &Parameters<'_>, request: &Request<'_, F>, failure: Failure, now: Timestamp) -> Explanation {
     let mut lines = Lines::of(parameters.headers, request.fields);
-    for line in &mut lines.lines[..lines.count] {
+    for line in &mut lines.lines {
         if let Line::Field { word, value, .. } = line {
             *value = signing::shown(word, value);
         }
@@ -178,18 +186,16 @@ impl<'a> Line<'a> {
 
 /// The signed list, each word looked up.
 struct Lines<'a> {
-    lines: [Line<'a>; MOST_WORDS],
-    count: usize,
+    lines: Vec<Line<'a>>,
 }
 
 impl<'a> Lines<'a> {
     fn of<F: Fields>(list: &'a str, fields: &'a F) -> Self {
-        let mut found = Self { lines: [Line::Request; MOST_WORDS], count: 0 };
+        let mut found = Self { lines: Vec::with_capacity(4) };
         for word in words(list).take(MOST_WORDS) {
             let line =
                 if found.all().any(|line| line.word().eq_ignore_ascii_case(word)) { Line::Repeated(word) } else { Self::look_up(word, fields) };
-            found.lines[found.count] = line;
-            found.count += 1;
+            found.lines.push(line);
         }
         found
     }
@@ -209,7 +215,7 @@ impl<'a> Lines<'a> {
     }
 
     fn all(&self) -> impl Iterator<Item = &Line<'a>> {
-        self.lines[..self.count].iter()
+        self.lines.iter()
     }
 
     fn values(&self, of: Name) -> impl Iterator<Item = &'a [u8]> {

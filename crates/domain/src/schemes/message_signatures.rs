@@ -34,6 +34,14 @@ pub struct Parameters<'a> {
     signature: Vec<u8>,
 }
 
+impl Parameters<'_> {
+    /// The same for every copy of this request, however its base64 is written.
+    #[must_use]
+    pub fn replay_key(&self) -> [u8; 32] {
+        signing::replay_key(self.key_id, &self.signature)
+    }
+}
+
 /// Where the client sent the request, which only the trusted gateway knows.
 #[derive(Clone, Copy, Debug)]
 pub struct Site<'a> {
@@ -89,7 +97,7 @@ pub fn check<F: Fields>(
         return Err(Failure::SignatureMismatch);
     }
     let content_digest = content.matches(digest.into_iter())?;
-    Ok(Verified { content_digest, replay_key: signing::replay_key(parameters.key_id, &parameters.signature), signed_at })
+    Ok(Verified { content_digest, signed_at })
 }
 
 /// Says how a request that was refused with `failure` looked to us. Needs no key, and so cannot give one away.

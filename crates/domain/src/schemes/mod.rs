@@ -20,10 +20,18 @@ pub trait Fields {
     /// # Errors
     /// When there are several: what two readers could read differently is refused.
     fn single<'a>(&'a self, name: &str) -> Result<Option<&'a [u8]>, Repeated> {
-        let mut values = self.values(name);
-        let first = values.next();
-        if values.next().is_some() { Err(Repeated) } else { Ok(first) }
+        only(self.values(name))
     }
+}
+
+/// The one value that there is, if any.
+///
+/// # Errors
+/// When there are several.
+pub fn only<T>(values: impl IntoIterator<Item = T>) -> Result<Option<T>, Repeated> {
+    let mut values = values.into_iter();
+    let first = values.next();
+    if values.next().is_some() { Err(Repeated) } else { Ok(first) }
 }
 
 /// A field that may stand once stands several times.
@@ -45,7 +53,6 @@ pub struct Request<'a, F> {
 
 /// What a request presents as its credential.
 #[derive(Debug)]
-#[expect(clippy::large_enum_variant, reason = "it lives on the stack for one request; a box would allocate for each")]
 pub enum Presented<'a> {
     /// Nothing.
     Nothing,
@@ -68,7 +75,7 @@ pub enum Presented<'a> {
 /// The fields that can carry a credential.
 const CARRIERS: [&str; 4] = ["authorization", "proxy-authorization", "x-api-key", "apikey"];
 
-/// Finds what `fields` present, without allocating.
+/// Finds what `fields` present. Only a pair is copied, to be decoded.
 pub fn present<F: Fields>(fields: &F) -> Presented<'_> {
     let mut found = None;
     for name in CARRIERS {

@@ -8,10 +8,7 @@ use sha2::{Digest as _, Sha256, Sha384, Sha512};
 use subtle::ConstantTimeEq;
 use zeroize::Zeroize;
 
-use super::{
-    Fields, Request,
-    digest::{ContentDigest, Hash},
-};
+use super::{Fields, Request, digest::ContentDigest};
 use crate::time::Timestamp;
 
 mod explanation;
@@ -205,7 +202,7 @@ impl<'a> Content<'a> {
             }
         }
         // signed as a request without a body; HTTP/2 may bring one that no field announces, so the upstream is told to find none
-        let none = || matches!(self, Self::Unseen { .. }).then(|| ContentDigest::of(Hash::Sha256, b""));
+        let none = || matches!(self, Self::Unseen { .. }).then_some(ContentDigest::NOTHING);
         Ok(strongest.or_else(none))
     }
 }
@@ -232,12 +229,11 @@ pub struct Verified {
     /// What the body must hash to; its `Display` is for the upstream, which must compare when the gateway could not carry the body. With
     /// no digest signed: that of nothing when the body was not seen, else None.
     pub content_digest: Option<ContentDigest>,
-    /// The same for every copy of this request, however its base64 is written: SHA-256 over the key's id, a zero byte, and the signature.
-    pub replay_key: [u8; 32],
     /// The signed date that was within the window.
     pub signed_at: Timestamp,
 }
 
+/// The same for every copy of a signed request, however its base64 is written: SHA-256 over the key's id, a zero byte, and the signature.
 pub(super) fn replay_key(id: &str, signature: &[u8]) -> [u8; 32] {
     Sha256::new().chain_update(id).chain_update([0]).chain_update(signature).finalize().into()
 }
@@ -298,8 +294,19 @@ pub(super) fn is_plain(value: &[u8]) -> bool {
 
 /// RFC 9110, section 5.6.2.
 pub(super) const fn is_token_byte(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric()
-        || matches!(byte, b'!' | b'#' | b'$' | b'%' | b'&' | b'\'' | b'*' | b'+' | b'-' | b'.' | b'^' | b'_' | b'`' | b'|' | b'~')
+    /// Looked up: a signed request has hundreds of bytes to ask for.
+    const TOKEN: [bool; 256] = {
+        let mut table = [false; 256];
+        let mut byte = 0;
+        while byte < 256 {
+            let of = byte as u8;
+            table[byte] = of.is_ascii_alphanumeric()
+                || matches!(of, b'!' | b'#' | b'$' | b'%' | b'&' | b'\'' | b'*' | b'+' | b'-' | b'.' | b'^' | b'_' | b'`' | b'|' | b'~');
+            byte += 1;
+        }
+        table
+    };
+    TOKEN[byte as usize]
 }
 
 /// The longest header name that can be signed.
@@ -321,30 +328,46 @@ pub(super) fn write_lower(text: &str, sink: &mut dyn FnMut(&[u8])) {
 }
 
 /// Reads `name="value", name=value …` (RFC 9110, section 11.2; no backslash within quotes), blanks allowed around every part, and hands
-/// each name and value over, and whether it was quoted. None when it is written otherwise or `each` refuses one.
+/// each name and value over, and whether it was quoted. None when it is written otherwise, beyond ASCII, or `each` refuses one.
 pub(super) fn each_parameter<'a>(mut rest: &'a str, mut each: impl FnMut(&'a str, &'a str, bool) -> Option<()>) -> Option<()> {
-    const BLANK: [char; 2] = [' ', '\t'];
     loop {
-        let (name, value) = rest.split_once('=')?;
-        let (name, value) = (name.trim_matches(BLANK), value.trim_start_matches(BLANK));
+        let (name, value) = split_at_byte(rest, b'=')?;
+        let (name, value) = (trim_blanks_after(trim_blanks(name)), trim_blanks(value));
         let (value, quoted, after) = match value.strip_prefix('"') {
-            Some(value) => value.split_once('"').map(|(value, after)| (value, true, after))?,
+            Some(value) => split_at_byte(value, b'"').map(|(value, after)| (value, true, after))?,
             None => {
-                let end = value.find(|c: char| !u8::try_from(c).is_ok_and(is_token_byte)).unwrap_or(value.len());
-                (&value[..end], false, &value[end..])
+                let end = value.bytes().position(|byte| !is_token_byte(byte)).unwrap_or(value.len());
+                let (value, after) = value.split_at_checked(end)?;
+                (value, false, after)
             }
         };
-        let plain = !name.is_empty() && name.bytes().all(is_token_byte) && !value.contains('\\') && (quoted || !value.is_empty());
-        if !plain || value.chars().any(char::is_control) {
+        let plain = value.bytes().fold(true, |plain, byte| plain & (byte >= b' ') & (byte < 0x7f) & (byte != b'\\'));
+        if !plain || name.is_empty() || !name.bytes().all(is_token_byte) || (!quoted && value.is_empty()) {
             return None;
         }
         each(name, value, quoted)?;
-        let after = after.trim_start_matches(BLANK);
+        let after = trim_blanks(after);
         if after.is_empty() {
             return Some(());
         }
         rest = after.strip_prefix(',')?;
     }
+}
+
+/// What stands before and after the first `byte`, which is ASCII.
+pub(super) fn split_at_byte(text: &str, byte: u8) -> Option<(&str, &str)> {
+    let at = text.bytes().position(|other| other == byte)?;
+    Some((text.get(..at)?, text.get(at + 1..)?))
+}
+
+fn trim_blanks(text: &str) -> &str {
+    let blanks = text.bytes().take_while(|byte| matches!(byte, b' ' | b'\t')).count();
+    text.get(blanks..).unwrap_or_default()
+}
+
+fn trim_blanks_after(text: &str) -> &str {
+    let blanks = text.bytes().rev().take_while(|byte| matches!(byte, b' ' | b'\t')).count();
+    text.get(..text.len() - blanks).unwrap_or_default()
 }
 
 /// Sets `slot` once; None when it is set already.

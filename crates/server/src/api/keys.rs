@@ -42,7 +42,7 @@ impl FromRequestParts<App> for KeyCaller {
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
         let context = parts.extensions.get::<Context>().cloned().ok_or_else(|| Problem::internal("no context"))?;
-        let text = match schemes::present(&HeaderFields(&parts.headers)) {
+        let text = match schemes::present(&HeaderFields::new(&parts.headers)) {
             Presented::Nothing => return Err(Problem::credential_required()),
             Presented::Several => return Err(Problem::from(claviger_domain::judge::Refusal::SeveralCredentials)),
             Presented::Key(text) => text.to_owned(),

@@ -132,12 +132,12 @@ pub(super) async fn judged(app: &App, question: Question, request_id: String) ->
                 credential_id: entry.id.to_string(),
                 public_id: entry.public_id().to_owned(),
                 account_id: entry.account_id.to_string(),
-                acting_account_id: allowed.acting_account.to_string(),
+                acting_account_id: allowed.acting.account.id.to_string(),
                 kind: entry.kind.as_str(),
                 scopes: allowed.scopes().split_ascii_whitespace().map(str::to_owned).collect(),
                 label: entry.label().to_owned(),
                 expires_at: entry.expires_at().map(|at| at.to_string()),
-                content_digest: allowed.content_digest.clone(),
+                content_digest: allowed.content_digest.as_deref().map(str::to_owned),
             };
             Answer { verdict: "allowed", status: 200, reason: None, missing: None, principal: Some(principal), request_id }
         }

@@ -1,7 +1,7 @@
 //! `envoy.service.auth.v3.Authorization/Check`: Envoy's `ext_authz` over gRPC, on the gateway listener, by HTTP/2 without TLS.
 use axum::body::Body as HttpBody;
 use claviger_domain::schemes::{self, Fields};
-use hyper::{Request, Response};
+use hyper::{Request, Response, header::HeaderValue};
 use tonic::{body::Body as GrpcBody, server::Grpc};
 use tonic_prost::ProstCodec;
 
@@ -86,7 +86,7 @@ fn written(reply: Reply) -> CheckResponse {
             let headers = IDENTITY
                 .iter()
                 .zip(identity)
-                .map(|(name, value)| HeaderValueOption::set(name.as_str(), value.to_str().unwrap_or("-").to_owned()))
+                .map(|(name, value)| HeaderValueOption::set(name.as_str(), text(&value)))
                 .collect();
             let headers_to_remove = CREDENTIALS.map(str::to_owned).to_vec();
             (0, HttpResponse::Ok(OkHttpResponse { headers, headers_to_remove, response_headers_to_add: rate_headers(rate) }))
@@ -100,13 +100,17 @@ fn denied(denial: Denial) -> DeniedHttpResponse {
     let fixed = [("content-type", Some("application/problem+json".to_owned())), ("cache-control", Some("no-store".to_owned()))];
     let request_id = REQUEST_ID;
     let own = [
-        ("www-authenticate", denial.challenge),
+        ("www-authenticate", denial.challenge.as_ref().map(text)),
         ("retry-after", denial.retry_after.map(|seconds| seconds.to_string())),
-        (request_id.as_str(), Some(denial.request_id)),
+        (request_id.as_str(), Some(text(&denial.request_id))),
     ];
     let headers = fixed.into_iter().chain(own).filter_map(|(name, value)| Some(HeaderValueOption::set(name, value?)));
     let headers = headers.chain(rate_headers(denial.rate)).collect();
     DeniedHttpResponse { status: Some(HttpStatus { code: i32::from(denial.status) }), headers, body: denial.problem }
+}
+
+fn text(value: &HeaderValue) -> String {
+    value.to_str().unwrap_or("-").to_owned()
 }
 
 fn rate_headers(rate: Option<Rate>) -> Vec<HeaderValueOption> {

@@ -8,6 +8,7 @@ use std::sync::{
 
 use claviger_domain::{
     access::Access,
+    account::Account,
     credential::{Kind, State},
     id::{AccountId, CredentialId, SecretId},
     judge::Life,
@@ -17,6 +18,7 @@ use claviger_domain::{
     time::Timestamp,
 };
 use claviger_store::credential::{Loaded, Material, StoredSecret};
+use hyper::header::HeaderValue;
 use subtle::Choice;
 use zeroize::Zeroizing;
 
@@ -50,6 +52,22 @@ struct Limits {
     access: Access,
     words: String,
     networks: Vec<Network>,
+}
+
+/// An account in memory.
+#[derive(Debug)]
+pub struct Holder {
+    /// What is stored of it.
+    pub account: Account,
+    /// Its id, as it is answered.
+    pub(crate) written: HeaderValue,
+}
+
+impl Holder {
+    pub(crate) fn new(account: Account) -> Self {
+        let written = HeaderValue::from_str(account.id.write(&mut [0; 36])).unwrap_or(HeaderValue::from_static("-"));
+        Self { account, written }
+    }
 }
 
 #[derive(Debug)]

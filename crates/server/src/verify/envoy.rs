@@ -46,18 +46,20 @@ pub(crate) async fn answer_envoy<B: HandedBody>(app: &App, request: Request<B>) 
         Ok(body) => body,
         Err(problem) => return Reply::body_refused(&problem, &request_id).into_http(),
     };
-    let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+    let fields = HeaderFields::new(headers);
     let target = parts.uri.path_and_query().and_then(|target| target.as_str().strip_prefix(PREFIX)).unwrap_or_default();
     let request = schemes::Request {
         method: parts.method.as_str(),
         target: if target.is_empty() { "/" } else { target },
-        fields: &HeaderFields(headers),
+        fields: &fields,
         client_ip: client_ip(headers),
     };
-    let body = self::body(&HeaderFields(headers), &body);
-    let require = text("x-claviger-require").unwrap_or_default();
+    let body = self::body(&fields, &body);
+    let Ok(require) = fields.told_or("x-claviger-require", "") else {
+        return Reply::not_asked_properly("X-Claviger-Require may be sent once.", &request_id).into_http();
+    };
     let reply =
-        reply::reply(app, &Question { request, body, require, secure: text("x-forwarded-proto") == Some("https"), request_id: &request_id }).await;
+        reply::reply(app, &Question { request, body, require, secure: fields.told("x-forwarded-proto") == Some("https"), request_id: &request_id }).await;
     let allowed = matches!(reply, Reply::Yes(..));
     let mut response = reply.into_http();
     if allowed && let Ok(value) = HeaderValue::try_from(CREDENTIALS.join(",")) {

@@ -4,26 +4,16 @@
 use std::net::IpAddr;
 
 use bytes::Bytes;
-use claviger_domain::schemes::{self, Fields, signing::Body};
+use claviger_domain::schemes::{self, signing::Body};
 use http_body_util::Full;
-use hyper::{HeaderMap, Request, Response, header::HeaderValue};
+use hyper::{HeaderMap, Request, Response};
 
 use super::{
-    Question,
+    HeaderFields, Question,
     handed::{self, HandedBody},
     reply::{self, Reply},
 };
 use crate::{app::App, request};
-
-/// The client's own fields. Its `Host` is what the gateway says it was: on the check itself it may be ours.
-struct Forwarded<'a>(&'a HeaderMap);
-
-impl Fields for Forwarded<'_> {
-    fn values<'a>(&'a self, name: &str) -> impl Iterator<Item = &'a [u8]> {
-        let name = if name == "host" { "x-forwarded-host" } else { name };
-        self.0.get_all(name).iter().map(HeaderValue::as_bytes)
-    }
-}
 
 /// The handler, for the router's sake; the gateway listener calls [`answer_forward`] directly.
 pub(crate) async fn forward(axum::extract::State(app): axum::extract::State<App>, request: axum::extract::Request) -> Response<axum::body::Body> {
@@ -38,17 +28,15 @@ pub(crate) async fn answer_forward<B: HandedBody>(app: &App, request: Request<B>
         Ok(body) => body,
         Err(problem) => return Reply::body_refused(&problem, &request_id).into_http(),
     };
-    // said twice, it was said by the client too
-    let fields = Forwarded(headers);
-    let told = |name| fields.single(name).ok().flatten().and_then(|value| std::str::from_utf8(value).ok());
-    let (Some(method), Some(target)) = (told("x-forwarded-method"), told("x-forwarded-uri")) else {
+    let fields = HeaderFields::with_host(headers, "x-forwarded-host");
+    let (Some(method), Some(target)) = (fields.told("x-forwarded-method"), fields.told("x-forwarded-uri")) else {
         return Reply::not_asked_properly("The gateway must send X-Forwarded-Method and X-Forwarded-Uri, each once.", &request_id).into_http();
     };
     let request = schemes::Request { method, target, fields: &fields, client_ip: client_ip(headers) };
     // an empty body proves nothing: these gateways hand over one or none, whatever the client sent
     let body = if body.is_empty() { Body::NotSeen } else { Body::Given(&body) };
     let require = required(parts.uri.query());
-    reply::reply(app, &Question { request, body, require: &require, secure: told("x-forwarded-proto") == Some("https"), request_id: &request_id })
+    reply::reply(app, &Question { request, body, require: &require, secure: fields.told("x-forwarded-proto") == Some("https"), request_id: &request_id })
         .await
         .into_http()
 }
@@ -67,6 +55,8 @@ fn required(query: Option<&str>) -> String {
 
 #[cfg(test)]
 mod tests {
+    use hyper::header::HeaderValue;
+
     use super::*;
 
     #[test]

@@ -8,14 +8,14 @@ use std::sync::{
 };
 
 use arc_swap::ArcSwapOption;
-use claviger_domain::{account::Account, catalogue::Catalogue, id::AccountId, time::Timestamp};
+use claviger_domain::{catalogue::Catalogue, id::AccountId, time::Timestamp};
 use claviger_store::{
     Store, StoreError, Tx,
     revision::{Changed, Log, Position},
 };
 
 use super::{
-    Entry,
+    Entry, Holder,
     cache::{Cache, Keyed},
     revoked::Revoked,
 };
@@ -38,7 +38,7 @@ pub struct Index {
     /// Reading the log and applying it: one at a time, and one for all who want it.
     rounds: Rounds<Result<(), StoreError>>,
     credentials: Cache<Entry>,
-    accounts: Cache<Account>,
+    accounts: Cache<Holder>,
     catalogue: ArcSwapOption<Catalogue>,
     revoked: Revoked,
     keys: Arc<KeyRing>,
@@ -191,14 +191,14 @@ impl Index {
     }
 
     /// The account with this id; None when there is none.
-    pub(crate) async fn account(&self, id: AccountId) -> Result<Option<Arc<Account>>, CannotSay> {
+    pub(crate) async fn account(&self, id: AccountId) -> Result<Option<Arc<Holder>>, CannotSay> {
         if let Some(kept) = self.accounts.get(&id) {
             return Ok(Some(kept));
         }
         let read = async {
             self.reads.fetch_add(1, Ordering::Relaxed);
             let (account, revision) = self.store.reader().await?.load_account(id).await?;
-            Ok::<_, StoreError>((account.map(Arc::new), revision))
+            Ok::<_, StoreError>((account.map(|account| Arc::new(Holder::new(account))), revision))
         };
         Ok(Box::pin(self.accounts.read(&id, || self.keeps_from(), read)).await?)
     }
@@ -231,10 +231,10 @@ impl Keyed for Entry {
     }
 }
 
-impl Keyed for Account {
+impl Keyed for Holder {
     type Key = AccountId;
 
     fn key(&self) -> &AccountId {
-        &self.id
+        &self.account.id
     }
 }

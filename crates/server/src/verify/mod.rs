@@ -1,12 +1,12 @@
 //! Verification: who is calling, and may they? The answer to every API request of the operator.
-use std::{net::IpAddr, sync::Arc};
+use std::{borrow::Cow, net::IpAddr, sync::Arc};
 
 use claviger_domain::{
     access::{Access, Scope},
-    account::{Account, Status},
+    account::Status,
     catalogue::{Match, Missing, RoleRules, permits},
     credential,
-    id::{AccountId, SecretId},
+    id::SecretId,
     judge::{self, Refusal},
     kind::Kind,
     schemes::{self, Fields, Presented, Request, basic::Pair, signing::Body},
@@ -36,7 +36,7 @@ mod signed;
 mod uses;
 
 pub(crate) use check::{PATH as CHECK, answer_check, check as check_endpoint};
-pub use entry::Entry;
+pub use entry::{Entry, Holder};
 pub(crate) use entry::seal_context;
 pub(crate) use envoy::{answer_envoy, envoy as envoy_endpoint, is_asked_at as is_envoy};
 pub use fields::HeaderFields;
@@ -84,12 +84,14 @@ impl Verdict {
 pub struct Allowed {
     /// The credential.
     pub entry: Arc<Entry>,
+    /// Its account.
+    pub own: Arc<Holder>,
     /// The account acted for.
-    pub acting_account: AccountId,
+    pub acting: Arc<Holder>,
     /// What its token was given, less what the credential has lost since; None: all that the credential has.
     pub narrowed: Option<String>,
     /// The verified digest of the body, for an upstream that must compare.
-    pub content_digest: Option<String>,
+    pub content_digest: Option<Cow<'static, str>>,
     /// What is left of the credential's quota, if it has one.
     pub rate: Option<Rate>,
 }
@@ -144,7 +146,7 @@ struct Proven {
     secret: Option<SecretId>,
     /// What its token was given, where that is not all that the credential has.
     narrowed: Option<String>,
-    content_digest: Option<String>,
+    content_digest: Option<Cow<'static, str>>,
 }
 
 impl From<Arc<Entry>> for Proven {
@@ -204,12 +206,15 @@ async fn decide<F: Fields>(app: &App, question: &Question<'_, F>) -> Result<Allo
         (Presented::DraftSigned(parameters), _) => Box::pin(signed::prove(app, &Signed::Cavage(parameters), question, now)).await?,
     };
     let (own, kind) = living(app, &entry, request.client_ip, now).await?.ok_or(Refusal::Unauthenticated)?;
-    let acting_account = judge::acting_account(own.id, kind, request.fields)?;
-    if acting_account != own.id {
-        let acting = app.index.account(acting_account).await?;
-        judge::may_act_for(&own, kind, acting.as_deref())?;
-    }
-    let mut allowed = Allowed { entry, acting_account, narrowed, content_digest, rate: None };
+    let acting = match judge::acting_account(own.account.id, kind, request.fields)? {
+        id if id == own.account.id => own.clone(),
+        id => {
+            let acting = app.index.account(id).await?;
+            judge::may_act_for(&own.account, kind, acting.as_ref().map(|acting| &acting.account))?;
+            acting.ok_or(Refusal::AccountForbidden)?
+        }
+    };
+    let mut allowed = Allowed { entry, own, acting, narrowed, content_digest, rate: None };
     may_call(app, kind, &allowed, question)?;
     if allowed.entry.should_note(now) {
         app.uses.note(allowed.entry.id, request, now);
@@ -357,18 +362,18 @@ pub(crate) fn narrowed(granted: &str, entry: &Entry) -> Option<String> {
 }
 
 /// The account and kind of a credential that is alive and whose account is in good standing; None when it is not.
-async fn living<'a>(app: &'a App, entry: &Entry, client_ip: Option<IpAddr>, now: Timestamp) -> Result<Option<(Arc<Account>, &'a Kind)>, CannotSay> {
+async fn living<'a>(app: &'a App, entry: &Entry, client_ip: Option<IpAddr>, now: Timestamp) -> Result<Option<(Arc<Holder>, &'a Kind)>, CannotSay> {
     if !entry.life().is_alive(now, client_ip) {
         return Ok(None);
     }
     let Some(own) = app.index.account(entry.account_id).await? else { return Ok(None) };
-    let Some(kind) = app.kinds.find(&own.kind) else { return Ok(None) };
-    for id in own.lineage.iter() {
-        if app.index.account(id).await?.is_none_or(|above| above.status != Status::Active) {
+    let Some(kind) = app.kinds.find(&own.account.kind) else { return Ok(None) };
+    for id in own.account.lineage.iter() {
+        if app.index.account(id).await?.is_none_or(|above| above.account.status != Status::Active) {
             return Ok(None);
         }
     }
-    Ok(judge::in_good_standing(&own, kind).then_some((own, kind)))
+    Ok(judge::in_good_standing(&own.account, kind).then_some((own, kind)))
 }
 
 /// The living credential behind `entry`, or None: what the native legacy operations and the key-management API ask.

@@ -6,7 +6,7 @@ use std::net::IpAddr;
 
 use axum::extract::State;
 use bytes::Bytes;
-use claviger_domain::schemes::{self, Fields, signing::Body};
+use claviger_domain::schemes::{self, signing::Body};
 use http_body_util::Full;
 use hyper::{
     HeaderMap, Response, StatusCode,
@@ -19,23 +19,8 @@ use super::{
 };
 use crate::{app::App, request};
 
-const METHOD: HeaderName = HeaderName::from_static("x-original-method");
-const URI: HeaderName = HeaderName::from_static("x-original-uri");
-const HOST: &str = "x-original-host";
-const REAL_IP: HeaderName = HeaderName::from_static("x-real-ip");
-const PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
-const REQUIRE: HeaderName = HeaderName::from_static("x-claviger-require");
 const STATUS: HeaderName = HeaderName::from_static("x-claviger-status");
 const PROBLEM: HeaderName = HeaderName::from_static("x-claviger-problem");
-
-/// The client's own fields. `Host` is what nginx says it was: on the check itself it is the upstream's name.
-struct Original<'a>(HeaderFields<'a>);
-
-impl Fields for Original<'_> {
-    fn values<'a>(&'a self, name: &str) -> impl Iterator<Item = &'a [u8]> {
-        self.0.values(if name == "host" { HOST } else { name })
-    }
-}
 
 /// The handler, for the router's sake; the gateway listener calls [`answer_nginx`] directly.
 pub(crate) async fn nginx(State(app): State<App>, headers: HeaderMap) -> Response<axum::body::Body> {
@@ -43,16 +28,21 @@ pub(crate) async fn nginx(State(app): State<App>, headers: HeaderMap) -> Respons
 }
 
 pub(crate) async fn answer_nginx(app: &App, headers: &HeaderMap) -> Response<Full<Bytes>> {
-    let text = |name: HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
-    let request = schemes::Request {
-        method: text(METHOD).unwrap_or("GET"),
-        target: text(URI).unwrap_or("/"),
-        fields: &Original(HeaderFields(headers)),
-        client_ip: text(REAL_IP).and_then(|ip| ip.parse::<IpAddr>().ok()),
+    let fields = HeaderFields::with_host(headers, "x-original-host");
+    let request_id = request::request_id_from(app, fields.told("x-request-id"));
+    let asked = (fields.told_or("x-original-method", "GET"), fields.told_or("x-original-uri", "/"), fields.told_or("x-claviger-require", ""));
+    let (Ok(method), Ok(target), Ok(require)) = asked else {
+        let why = "The gateway must send X-Original-Method, X-Original-URI and X-Claviger-Require each once, in UTF-8.";
+        return written(Reply::not_asked_properly(why, &request_id));
     };
-    let request_id = request::request_id(app, headers);
-    let (require, secure) = (text(REQUIRE).unwrap_or_default(), text(PROTO) == Some("https"));
-    match reply::reply(app, &Question { request, body: Body::NotSeen, require, secure, request_id: &request_id }).await {
+    let client_ip = fields.told("x-real-ip").and_then(|ip| ip.parse::<IpAddr>().ok());
+    let secure = fields.told("x-forwarded-proto") == Some("https");
+    let request = schemes::Request { method, target, fields: &fields, client_ip };
+    written(reply::reply(app, &Question { request, body: Body::NotSeen, require, secure, request_id: &request_id }).await)
+}
+
+fn written(reply: Reply) -> Response<Full<Bytes>> {
+    match reply {
         Reply::No(denial) => no(denial),
         yes @ Reply::Yes(..) => yes.into_http(),
     }

@@ -1,5 +1,5 @@
 //! The answer to a check, before it takes a gateway's form: who it is, or why not. HTTP, nginx's own form of it, and gRPC are written from it.
-use std::{sync::LazyLock, time::Instant};
+use std::{borrow::Cow, sync::LazyLock, time::Instant};
 
 use bytes::Bytes;
 use claviger_domain::{
@@ -32,8 +32,6 @@ pub(crate) const IDENTITY: [HeaderName; 7] = [
 ];
 pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-claviger-request-id");
 
-/// Room for the fields of an answer, those that hyper adds included.
-const FIELDS: usize = 12;
 const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
 const NOTHING: HeaderValue = HeaderValue::from_static("-");
 
@@ -51,13 +49,13 @@ pub(crate) enum Reply {
 /// What a refused client is told.
 pub(crate) struct Denial {
     pub(crate) status: u16,
-    pub(crate) challenge: Option<String>,
+    pub(crate) challenge: Option<HeaderValue>,
     /// In seconds.
     pub(crate) retry_after: Option<u32>,
     pub(crate) rate: Option<Rate>,
     /// An `application/problem+json` document.
     pub(crate) problem: String,
-    pub(crate) request_id: String,
+    pub(crate) request_id: HeaderValue,
 }
 
 /// Judges a request and writes the answer down.
@@ -100,7 +98,7 @@ impl Denial {
             retry_after: None,
             rate: None,
             problem: request::problem_json(problem, request_id).to_string(),
-            request_id: request_id.to_owned(),
+            request_id: value(request_id),
         }
     }
 
@@ -122,7 +120,7 @@ impl Denial {
             retry_after: None,
             rate: None,
             problem: [before, request_id, after].concat(),
-            request_id: request_id.to_owned(),
+            request_id: value(request_id),
         }
     }
 }
@@ -142,11 +140,7 @@ impl Reply {
     pub(crate) fn into_http(self) -> Response<Full<Bytes>> {
         match self {
             Self::Yes(identity, rate) => {
-                let mut headers = HeaderMap::with_capacity(FIELDS);
-                headers.insert(CACHE_CONTROL, NO_STORE);
-                for (name, value) in IDENTITY.into_iter().zip(identity) {
-                    headers.insert(name, value);
-                }
+                let mut headers = filled_in(identity);
                 write_rate(&mut headers, rate);
                 let mut response = Response::new(Full::new(Bytes::new()));
                 *response.headers_mut() = headers;
@@ -155,6 +149,25 @@ impl Reply {
             Self::No(denial) => denial.into_http(),
         }
     }
+}
+
+/// An answer with these values of [`IDENTITY`]. Its names were hashed once, for all answers.
+fn filled_in(mut identity: [HeaderValue; 7]) -> HeaderMap {
+    /// The fields, and for each in turn whose place it is.
+    static FORM: LazyLock<(HeaderMap, Vec<Option<usize>>)> = LazyLock::new(|| {
+        let mut headers: HeaderMap = IDENTITY.into_iter().map(|name| (name, NOTHING)).collect();
+        headers.insert(CACHE_CONTROL, NO_STORE);
+        let places = headers.keys().map(|name| IDENTITY.iter().position(|own| own == name)).collect();
+        (headers, places)
+    });
+    let (form, places) = &*FORM;
+    let mut headers = form.clone();
+    for (field, place) in headers.values_mut().zip(places) {
+        if let Some(value) = place.and_then(|at| identity.get_mut(at)) {
+            *field = std::mem::replace(value, NOTHING);
+        }
+    }
+    headers
 }
 
 impl Denial {
@@ -170,10 +183,8 @@ impl Denial {
     /// Every field but what is said of the body.
     pub(crate) fn write(self, headers: &mut HeaderMap) {
         headers.insert(CACHE_CONTROL, NO_STORE);
-        let challenge = self.challenge.and_then(|challenge| HeaderValue::try_from(challenge).ok());
-        let request_id = HeaderValue::try_from(self.request_id).ok();
-        let retry_after = self.retry_after.map(HeaderValue::from);
-        for (name, value) in [(WWW_AUTHENTICATE, challenge), (RETRY_AFTER, retry_after), (REQUEST_ID, request_id)] {
+        headers.insert(REQUEST_ID, self.request_id);
+        for (name, value) in [(WWW_AUTHENTICATE, self.challenge), (RETRY_AFTER, self.retry_after.map(HeaderValue::from))] {
             if let Some(value) = value {
                 headers.insert(name, value);
             }
@@ -191,16 +202,16 @@ fn write_rate(headers: &mut HeaderMap, rate: Option<Rate>) {
 }
 
 /// The challenge of RFC 6750, section 3. All of it in one field: nginx before 1.23 passes on only the first.
-fn challenge(refusal: Refusal, missing: Option<&str>) -> Option<String> {
-    let words = match refusal {
-        Refusal::NoCredential => "",
-        Refusal::Unauthenticated | Refusal::Replayed => ", error=\"invalid_token\"",
-        Refusal::InsufficientScope => ", error=\"insufficient_scope\"",
-        _ => return None,
-    };
-    // what is missing stands in the challenge too
-    let scope = missing.filter(|missing| !missing.is_empty()).map_or_else(String::new, |missing| format!(", scope=\"{missing}\""));
-    Some(format!("Bearer realm=\"claviger\"{words}{scope}"))
+fn challenge(refusal: Refusal, missing: Option<&str>) -> Option<HeaderValue> {
+    match (refusal, missing.unwrap_or_default()) {
+        (Refusal::NoCredential, _) => Some(HeaderValue::from_static(r#"Bearer realm="claviger""#)),
+        (Refusal::Unauthenticated | Refusal::Replayed, _) => Some(HeaderValue::from_static(r#"Bearer realm="claviger", error="invalid_token""#)),
+        (Refusal::InsufficientScope, "") => Some(HeaderValue::from_static(r#"Bearer realm="claviger", error="insufficient_scope""#)),
+        (Refusal::InsufficientScope, missing) => {
+            HeaderValue::try_from(format!(r#"Bearer realm="claviger", error="insufficient_scope", scope="{missing}""#)).ok()
+        }
+        _ => None,
+    }
 }
 
 /// When to try again, in seconds.
@@ -224,15 +235,15 @@ fn passes_as_preflight<F: Fields>(app: &App, request: &schemes::Request<'_, F>) 
 }
 
 fn identity(allowed: &Allowed, request_id: &str) -> [HeaderValue; 7] {
-    let (entry, room) = (&allowed.entry, &mut [0; 36]);
+    let entry = &allowed.entry;
     [
-        value(entry.account_id.write(room)),
-        value(allowed.acting_account.write(room)),
-        value(entry.id.write(room)),
+        allowed.own.written.clone(),
+        allowed.acting.written.clone(),
+        value(entry.id.write(&mut [0; 36])),
         HeaderValue::from_static(entry.kind.as_str()),
         value(allowed.scopes()),
         value(request_id),
-        value(allowed.content_digest.as_deref().unwrap_or_default()),
+        allowed.content_digest.as_ref().map_or(NOTHING, written),
     ]
 }
 
@@ -241,6 +252,13 @@ fn nobody(request_id: &str) -> [HeaderValue; 7] {
     let mut identity = [NOTHING; 7];
     identity[5] = value(request_id);
     identity
+}
+
+fn written(text: &Cow<'static, str>) -> HeaderValue {
+    match text {
+        Cow::Borrowed(text) => HeaderValue::from_static(text),
+        Cow::Owned(text) => value(text),
+    }
 }
 
 fn value(text: &str) -> HeaderValue {

@@ -59,6 +59,14 @@ impl Signed<'_> {
         }
     }
 
+    fn replay_key(&self) -> [u8; 32] {
+        match self {
+            Self::Hmac(parameters) => parameters.replay_key(),
+            Self::Cavage(parameters) => parameters.replay_key(),
+            Self::Message(parameters) => parameters.replay_key(),
+        }
+    }
+
     /// Whether it may not come twice, whatever its credential says: a nonce was signed.
     const fn has_nonce(&self) -> bool {
         matches!(self, Self::Message(message_signatures::Parameters { nonce: Some(_), .. }))
@@ -103,13 +111,13 @@ pub(super) async fn prove<F: Fields>(app: &App, signed: &Signed<'_>, question: &
             Ok(verified) => {
                 let entry = entry.clone().ok_or(Refusal::Unauthenticated)?;
                 if entry.refuse_replays || signed.has_nonce() {
-                    match app.replays.note(verified.replay_key, verified.signed_at, now, policy.skew) {
+                    match app.replays.note(signed.replay_key(), verified.signed_at, now, policy.skew) {
                         replays::Answer::New => {}
                         replays::Answer::Seen => return Err(Refusal::Replayed.into()),
                         replays::Answer::CannotSay => return Err(No::CannotSay),
                     }
                 }
-                return Ok(Proven { secret, content_digest: verified.content_digest.map(|digest| digest.to_string()), ..Proven::from(entry) });
+                return Ok(Proven { secret, content_digest: verified.content_digest.map(|digest| digest.text()), ..Proven::from(entry) });
             }
             Err(why) => failure = Some(why),
         }

@@ -292,7 +292,7 @@ fn every_form_of_digest_counts_and_all_that_are_signed_must_match() {
 
 #[test]
 fn copies_of_a_request_have_one_replay_key() {
-    let key = |sent: &Sent| sent.verify(SECRET, at(V2_AT), &Policy::default()).expect("accepted").replay_key;
+    let key = |sent: &Sent| parse(sent.authorization.as_bytes()).expect("readable").replay_key();
     let mut copy = posted();
     copy.authorization = copy.authorization.replace(", ", " ,  ").replace("hmac ", "Hmac  ");
     copy.headers = copy.headers.with("X-Unsigned", "1");
