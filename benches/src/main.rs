@@ -6,6 +6,7 @@ use std::{
 
 mod decision;
 mod fixture;
+mod grpc;
 mod management;
 mod numbers;
 mod over_http;
@@ -29,9 +30,12 @@ fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let done = match words.as_slice() {
-        // this program starts itself twice more, so that the two servers are processes of their own
+        // this program starts itself again, so that the servers and their clients are processes of their own
         ["serve", "verifying"] => server::verifying(),
         ["serve", "bare"] => server::bare(),
+        ["serve", "unchanging-check"] => server::unchanging_check(),
+        ["ask-by-grpc", address, check] => grpc::load(address, check),
+        ["grpc", to] => grpc::measure().and_then(|numbers| report::write(to.as_ref(), &numbers)),
         ["decisions", scheme, count] => count.parse().map_err(Into::into).and_then(|count| decision::only(scheme, count)),
         ["fill", folder, credentials] => credentials.parse().map_err(Into::into).and_then(|credentials| scale::fill(folder.as_ref(), credentials)),
         ["scale", credentials, to] => credentials.parse().map_err(Into::into).and_then(|credentials| scale(credentials, to.as_ref())),
@@ -53,6 +57,7 @@ fn main() -> ExitCode {
 
 fn measure(to: PathBuf) -> anyhow::Result<()> {
     let mut numbers = over_http::measure()?;
+    numbers.extend(grpc::measure()?);
     numbers.extend(decision::measure(40)?);
     numbers.extend(management::measure(ROUNDS)?);
     report::write(&to, &numbers)

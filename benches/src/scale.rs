@@ -5,7 +5,7 @@ use anyhow::Context;
 use claviger_server::cluster::Membership;
 use hyper::{HeaderMap, header::HeaderValue};
 use rusqlite::{Connection, OpenFlags, config::DbConfig};
-use tokio::runtime::Builder;
+use tokio::runtime::{Builder, Runtime};
 
 use crate::{
     decision::{decide_many, key_headers, nanos_each},
@@ -16,6 +16,9 @@ use crate::{
 
 /// In a round.
 const MANY: u64 = 1_000;
+/// Keys in use, and of its reference.
+const HOT: u64 = 100_000;
+const FEW: u64 = 1_000;
 /// Every how manieth credential is asked for; coprime to all sizes, so that the whole range is walked.
 const STRIDE: u64 = 7_919;
 
@@ -54,10 +57,42 @@ pub(crate) fn measure(credentials: u64, rounds: u64) -> anyhow::Result<Vec<Numbe
     let reads = fixture.app.index.store_reads() - reads_before;
     anyhow::ensure!(reads >= rounds * MANY, "only {reads} of them missed");
     drop(statement);
+    let hot = hot_set(&runtime, &fixture, credentials, rounds)?;
     let started = Instant::now();
     let opened = runtime.block_on(fixture::open(folder.path()))?;
     report::say(&format!("{credentials} credentials: opened in {} ms, {} of them in memory", started.elapsed().as_millis(), opened.index.len()));
-    Ok(vec![Number::new("decision_miss", "ns", "one SQLite point read of the same rows", &misses, Goal::AtMost(1.5))])
+    let miss = Number::new("decision_miss", "ns", "one SQLite point read of the same rows", &misses, Goal::AtMost(1.5));
+    Ok(vec![miss, Number::new("decision_hot_set", "ns", "a thousand hot keys", &hot, Goal::AtMost(1.1))])
+}
+
+/// Decisions over a hundred thousand keys in use, beside a thousand. The request is made anew each time, so that only what verification itself
+/// keeps is cold; what making it takes is taken off.
+fn hot_set(runtime: &Runtime, fixture: &Fixture, credentials: u64, rounds: u64) -> anyhow::Result<Pairs> {
+    let walk = |keys: u64, round: u64, decides: bool| {
+        nanos_each(MANY as usize, || {
+            for k in 0..MANY {
+                let number = ((round * MANY + k) * STRIDE) % keys.min(credentials) * (credentials / keys).max(1);
+                let asked = [key_headers(fixture, number)?];
+                if decides {
+                    decide_many(runtime, &fixture.app, &asked, 1)?;
+                } else {
+                    black_box(runtime.block_on(async { black_box(&asked).len() }));
+                }
+            }
+            Ok(())
+        })
+    };
+    let mut pairs = Pairs::default();
+    for keys in [HOT, FEW] {
+        for round in 0..keys / MANY {
+            walk(keys, round, true)?;
+        }
+    }
+    for round in 0..rounds {
+        let [hot, few] = [HOT, FEW].map(|keys| anyhow::Ok(walk(keys, round, true)? - walk(keys, round, false)?));
+        pairs.push(hot?, few?);
+    }
+    Ok(pairs)
 }
 
 /// Bytes of memory for each of `credentials` API keys in the index: the growth of the resident set of a process that has done nothing else.

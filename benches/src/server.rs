@@ -4,6 +4,7 @@
 use std::{collections::HashMap, future::Future, io::Read};
 
 use claviger_server::{gateway, serve};
+use data_encoding::HEXLOWER;
 use hyper::{
     HeaderMap,
     header::{HeaderName, HeaderValue},
@@ -42,6 +43,16 @@ pub(crate) fn bare() -> anyhow::Result<()> {
         report::say(&json!({ "address": listener.local_addr()?.to_string() }).to_string());
         serve::unchanging(listener, headers, input_ends()).await;
         Ok(())
+    })
+}
+
+/// Answers every `Check` with what `CLAVIGER_BENCH_ANSWER` holds, a message in hexadecimal.
+pub(crate) fn unchanging_check() -> anyhow::Result<()> {
+    let answer = HEXLOWER.decode(std::env::var("CLAVIGER_BENCH_ANSWER")?.as_bytes())?;
+    Runtime::new()?.block_on(async {
+        let listener = listen().await?;
+        report::say(&json!({ "address": listener.local_addr()?.to_string() }).to_string());
+        Ok(serve::unchanging_check(listener, answer.into(), input_ends()).await?)
     })
 }
 

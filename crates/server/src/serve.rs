@@ -9,6 +9,7 @@ use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
     server::{conn::auto, graceful::GracefulShutdown},
 };
+use prost::Message;
 use tokio::{
     net::{TcpListener, TcpStream},
     sync::Semaphore,
@@ -69,6 +70,20 @@ pub async fn unchanging(listener: TcpListener, headers: HeaderMap, stop: impl Fu
         async move { response }
     })
     .await;
+}
+
+/// The same over gRPC: every `Check` is read, and answered by this `CheckResponse`.
+///
+/// # Errors
+/// When `answer` is no message of that type.
+pub async fn unchanging_check(listener: TcpListener, answer: Bytes, stop: impl Future<Output = ()>) -> Result<(), prost::DecodeError> {
+    let answer = verify::CheckResponse::decode(answer)?;
+    serve(listener, stop, move |request, _| {
+        let answer = answer.clone();
+        async move { verify::answer_the_same(answer, request).await.map(Either::Right) }
+    })
+    .await;
+    Ok(())
 }
 
 async fn through(router: Router, request: Request<Incoming>, peer: SocketAddr) -> Response<Body> {

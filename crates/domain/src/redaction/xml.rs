@@ -63,7 +63,9 @@ impl Redactor {
 fn is_defined(name: &str) -> bool {
     let number = |digits: &str, is_digit: fn(&u8) -> bool| (1..=7).contains(&digits.len()) && digits.as_bytes().iter().all(is_digit);
     match name.strip_prefix('#') {
-        Some(character) => character.strip_prefix('x').map_or_else(|| number(character, u8::is_ascii_digit), |hex| number(hex, u8::is_ascii_hexdigit)),
+        Some(character) => {
+            character.strip_prefix('x').map_or_else(|| number(character, u8::is_ascii_digit), |hex| number(hex, u8::is_ascii_hexdigit))
+        }
         None => ["amp", "lt", "gt", "quot", "apos"].contains(&name),
     }
 }

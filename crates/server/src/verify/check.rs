@@ -14,7 +14,8 @@ use crate::{app::App, request};
 
 mod messages;
 
-use messages::{CheckRequest, CheckResponse, DeniedHttpResponse, HeaderValueOption, HttpRequest, HttpResponse, HttpStatus, OkHttpResponse, Status};
+pub(crate) use messages::CheckResponse;
+use messages::{CheckRequest, DeniedHttpResponse, HeaderValueOption, HttpRequest, HttpResponse, HttpStatus, OkHttpResponse, Status};
 
 /// Where it is called.
 pub(crate) const PATH: &str = "/envoy.service.auth.v3.Authorization/Check";
@@ -29,6 +30,23 @@ pub(crate) async fn answer_check<B: HandedBody + 'static>(app: &App, request: Re
     let service = Service(app.clone());
     let answer: Response<GrpcBody> = Grpc::new(ProstCodec::default()).unary(service, request).await;
     answer.map(HttpBody::new)
+}
+
+/// Reads one call and answers the same whatever it asks: what a benchmark compares with.
+pub(crate) async fn answer_the_same<B: HandedBody + 'static>(answer: CheckResponse, request: Request<B>) -> Response<HttpBody> {
+    let answer: Response<GrpcBody> = Grpc::new(ProstCodec::default()).unary(TheSame(answer), request).await;
+    answer.map(HttpBody::new)
+}
+
+struct TheSame(CheckResponse);
+
+impl tonic::server::UnaryService<CheckRequest> for TheSame {
+    type Response = CheckResponse;
+    type Future = std::future::Ready<Result<tonic::Response<CheckResponse>, tonic::Status>>;
+
+    fn call(&mut self, _: tonic::Request<CheckRequest>) -> Self::Future {
+        std::future::ready(Ok(tonic::Response::new(std::mem::take(&mut self.0))))
+    }
 }
 
 struct Service(App);
@@ -83,11 +101,7 @@ async fn judged(app: &App, check: CheckRequest) -> CheckResponse {
 fn written(reply: Reply) -> CheckResponse {
     let (code, http_response) = match reply {
         Reply::Yes(identity, rate) => {
-            let headers = IDENTITY
-                .iter()
-                .zip(identity)
-                .map(|(name, value)| HeaderValueOption::set(name.as_str(), text(&value)))
-                .collect();
+            let headers = IDENTITY.iter().zip(identity).map(|(name, value)| HeaderValueOption::set(name.as_str(), text(&value))).collect();
             let headers_to_remove = CREDENTIALS.map(str::to_owned).to_vec();
             (0, HttpResponse::Ok(OkHttpResponse { headers, headers_to_remove, response_headers_to_add: rate_headers(rate) }))
         }

@@ -59,7 +59,8 @@ pub(crate) async fn answer_envoy<B: HandedBody>(app: &App, request: Request<B>) 
         return Reply::not_asked_properly("X-Claviger-Require may be sent once.", &request_id).into_http();
     };
     let reply =
-        reply::reply(app, &Question { request, body, require, secure: fields.told("x-forwarded-proto") == Some("https"), request_id: &request_id }).await;
+        reply::reply(app, &Question { request, body, require, secure: fields.told("x-forwarded-proto") == Some("https"), request_id: &request_id })
+            .await;
     let allowed = matches!(reply, Reply::Yes(..));
     let mut response = reply.into_http();
     if allowed && let Ok(value) = HeaderValue::try_from(CREDENTIALS.join(",")) {

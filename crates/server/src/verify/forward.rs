@@ -36,9 +36,12 @@ pub(crate) async fn answer_forward<B: HandedBody>(app: &App, request: Request<B>
     // an empty body proves nothing: these gateways hand over one or none, whatever the client sent
     let body = if body.is_empty() { Body::NotSeen } else { Body::Given(&body) };
     let require = required(parts.uri.query());
-    reply::reply(app, &Question { request, body, require: &require, secure: fields.told("x-forwarded-proto") == Some("https"), request_id: &request_id })
-        .await
-        .into_http()
+    reply::reply(
+        app,
+        &Question { request, body, require: &require, secure: fields.told("x-forwarded-proto") == Some("https"), request_id: &request_id },
+    )
+    .await
+    .into_http()
 }
 
 /// The last address in `X-Forwarded-For`: the one that the gateway itself has seen. Those before it are hearsay.

@@ -35,9 +35,9 @@ mod revoked;
 mod signed;
 mod uses;
 
-pub(crate) use check::{PATH as CHECK, answer_check, check as check_endpoint};
-pub use entry::{Entry, Holder};
+pub(crate) use check::{CheckResponse, PATH as CHECK, answer_check, answer_the_same, check as check_endpoint};
 pub(crate) use entry::seal_context;
+pub use entry::{Entry, Holder};
 pub(crate) use envoy::{answer_envoy, envoy as envoy_endpoint, is_asked_at as is_envoy};
 pub use fields::HeaderFields;
 pub(crate) use forward::{answer_forward, forward as forward_endpoint};

@@ -63,6 +63,14 @@ async fn every_refusal_travels_in_the_form_nginx_passes_on() {
         ("no hyphens", vec![("authorization", bearer), ("accountid", &b"01890000000070008000000000000001"[..])], 403, "400", "account_malformed"),
         ("two accounts", vec![("authorization", bearer), ("accountid", account), ("accountid", account)], 403, "400", "account_malformed"),
         ("two in one", vec![("authorization", bearer), ("accountid", &b"a,b"[..])], 403, "400", "account_malformed"),
+        (
+            "a target that is no text",
+            vec![("authorization", bearer), ("accountid", account), ("x-original-uri", &b"/\xff"[..])],
+            403,
+            "400",
+            "header_invalid",
+        ),
+        ("two demands", vec![("x-claviger-require", &b"a:b"[..]), ("x-claviger-require", &b""[..])], 403, "400", "header_invalid"),
         ("another's", vec![("authorization", bearer), ("accountid", stranger.as_bytes())], 403, "403", "account_forbidden"),
         ("nobody's", vec![("authorization", bearer), ("accountid", &b"01890000-0000-7000-8000-000000000001"[..])], 403, "403", "account_forbidden"),
     ] {

@@ -85,7 +85,7 @@ pub(super) struct HeaderValue {
 }
 
 #[derive(Clone, PartialEq, prost::Message)]
-pub(super) struct CheckResponse {
+pub(crate) struct CheckResponse {
     #[prost(message, optional, tag = "1")]
     pub(super) status: Option<Status>,
     #[prost(oneof = "HttpResponse", tags = "2, 3")]
