@@ -1,11 +1,13 @@
 //! The store, its transactions, and every place where the two engines differ.
+use std::net::IpAddr;
+
 use claviger_domain::{event::Event, id::AccountId};
 
 use crate::{
     Doorbell, StoreError, event, migrate,
     postgres::Postgres,
     sqlite::{self, Sqlite},
-    value::{Row, Value},
+    value::{Row, Value, unexpected},
 };
 
 /// The database of an installation.
@@ -102,6 +104,36 @@ impl Store {
         }
     }
 
+    /// This machine as the database sees it; None when it sees no address.
+    ///
+    /// # Errors
+    /// When the database is not available.
+    pub async fn own_address(&self) -> Result<Option<IpAddr>, StoreError> {
+        match &self.engine {
+            Engine::Sqlite(_) => Ok(None),
+            Engine::Postgres(_) => {
+                let rows = self.reader().await?.query("SELECT host(inet_client_addr())", &[]).await?;
+                let text = rows.into_iter().next().ok_or_else(|| unexpected("a connection"))?.optional_text()?;
+                Ok(text.and_then(|text| text.parse().ok()))
+            }
+        }
+    }
+
+    /// Whether connections share sessions of the server: then something between pools them by transaction or by statement.
+    ///
+    /// # Errors
+    /// When the database is not available.
+    pub async fn shares_sessions(&self) -> Result<bool, StoreError> {
+        if matches!(self.engine, Engine::Sqlite(_)) {
+            return Ok(false);
+        }
+        let mut one = self.reader().await?;
+        let first = session(&mut one).await?;
+        // a transaction keeps its session: if it was ours, or ours is another now, we have none of our own
+        let mut other = self.begin().await?;
+        Ok(session(&mut other).await? == first || session(&mut one).await? != first)
+    }
+
     /// What rings when something may have changed.
     #[must_use]
     pub fn doorbell(&self) -> Doorbell {
@@ -110,6 +142,11 @@ impl Store {
             Engine::Postgres(postgres) => Doorbell::listening(postgres.clone()),
         }
     }
+}
+
+async fn session(on: &mut impl Read) -> Result<i64, StoreError> {
+    let rows = on.query("SELECT pg_backend_pid()::bigint", &[]).await?;
+    rows.into_iter().next().ok_or_else(|| unexpected("a session"))?.int()
 }
 
 impl Reader {
