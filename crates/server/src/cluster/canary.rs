@@ -141,12 +141,14 @@ impl Canary {
         let mut nodes = nodes(app).await?;
         let before = self.ask_all(app, &nodes, &key).await;
         self.revoke(app).await?;
-        // those that joined meanwhile too; and those that were given up as dead, which had better know it
-        if let Ok(now) = self::nodes(app).await {
-            nodes.extend(now);
-        }
+        // at once; and those too that were given up as dead meanwhile, which had better know it
+        let mut after = self.ask_all(app, &nodes, &key).await;
+        let mut joined = self::nodes(app).await.unwrap_or_default();
+        joined.retain(|node, _| !nodes.contains_key(node));
+        after.extend(self.ask_all(app, &joined, &key).await);
+        nodes.extend(joined);
         let mut outcome = Outcome::Unproven;
-        for (node, answer) in self.ask_all(app, &nodes, &key).await {
+        for (node, answer) in after {
             let address = nodes.get(&node).and_then(Option::as_deref).unwrap_or_default();
             app.metrics.canary.count_answer(answer);
             match answer {

@@ -9,6 +9,8 @@ use std::{
 
 use claviger_testkit::postgres::Cluster;
 
+mod canary;
+mod check;
 mod faults;
 mod history;
 mod link;

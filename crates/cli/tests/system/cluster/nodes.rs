@@ -29,6 +29,11 @@ pub(crate) struct Nodes {
 impl Nodes {
     /// `count` nodes with a lease of `lease` seconds that keep current by `mode`; `switched_off` is a safety that is missing, as a negative control.
     pub(crate) fn start(cluster: &Cluster, count: usize, lease: u32, mode: &str, switched_off: Option<&str>) -> Self {
+        Self::start_with(cluster, count, lease, mode, switched_off, &[])
+    }
+
+    /// The same with these arguments too.
+    pub(crate) fn start_with(cluster: &Cluster, count: usize, lease: u32, mode: &str, switched_off: Option<&str>, more: &[&str]) -> Self {
         let database = cluster.fresh_database();
         let url = database.url().to_owned();
         let upstream = url.split('@').nth(1).and_then(|rest| rest.split('/').next()).expect("host and port").to_owned();
@@ -44,6 +49,7 @@ impl Nodes {
             upstream,
             url,
         };
+        nodes.arguments.extend(more.iter().map(|argument| (*argument).to_owned()));
         for _ in 0..count {
             nodes.add();
         }
