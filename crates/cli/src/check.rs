@@ -138,6 +138,11 @@ async fn round(
     Ok(subject)
 }
 
+/// The id of the node at this gateway address; None when none answers.
+pub(crate) async fn who_is_at(address: &str) -> Option<String> {
+    place::who_answers(&Client::new(&format!("http://{address}"), None)).await
+}
+
 impl Check {
     fn operator_key(&self) -> anyhow::Result<String> {
         let key = match &self.key_file {

@@ -151,7 +151,11 @@ impl Server {
 /// The app, for commands that run beside a server.
 pub(crate) async fn beside(flags: &settings::Flags) -> anyhow::Result<App> {
     print::start_log("warn");
-    let settings = flags.resolve()?;
+    open_beside(flags.resolve()?).await
+}
+
+/// The same with these settings.
+pub(crate) async fn open_beside(settings: Settings) -> anyhow::Result<App> {
     make_folder(settings.data.as_deref().context("no data folder is set")?)?;
     let issuer = settings.public_url.clone().or_else(|| settings.public.map(url)).unwrap_or_default();
     open(settings, issuer).await

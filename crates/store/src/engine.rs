@@ -119,19 +119,13 @@ impl Store {
         }
     }
 
-    /// Whether connections share sessions of the server: then something between pools them by transaction or by statement.
+    /// Whether connections to the PostgreSQL database at `url` share sessions of the server: then something between pools them by
+    /// transaction or by statement.
     ///
     /// # Errors
-    /// When the database is not available.
-    pub async fn shares_sessions(&self) -> Result<bool, StoreError> {
-        if matches!(self.engine, Engine::Sqlite(_)) {
-            return Ok(false);
-        }
-        let mut one = self.reader().await?;
-        let first = session(&mut one).await?;
-        // a transaction keeps its session: if it was ours, or ours is another now, we have none of our own
-        let mut other = self.begin().await?;
-        Ok(session(&mut other).await? == first || session(&mut one).await? != first)
+    /// When it cannot be reached.
+    pub async fn shares_sessions(url: &str) -> Result<bool, StoreError> {
+        Postgres::connect(url)?.shares_sessions().await
     }
 
     /// What rings when something may have changed.
@@ -142,11 +136,6 @@ impl Store {
             Engine::Postgres(postgres) => Doorbell::listening(postgres.clone()),
         }
     }
-}
-
-async fn session(on: &mut impl Read) -> Result<i64, StoreError> {
-    let rows = on.query("SELECT pg_backend_pid()::bigint", &[]).await?;
-    rows.into_iter().next().ok_or_else(|| unexpected("a session"))?.int()
 }
 
 impl Reader {

@@ -38,10 +38,7 @@ impl Place {
     /// The gateway address of a node; `id` is the one it should have.
     pub(super) async fn node(url: &str, id: Option<&str>) -> Self {
         let client = Client::new(url, None);
-        // what is no key is refused, and whoever refuses says who it is
-        let asked = timeout(PATIENCE, client.send(Method::POST, "/v1/canary", &json!({ "key": "" }))).await;
-        let found = asked.ok().and_then(Result::ok).and_then(|(_, answer)| answer["node"].as_str().map(str::to_owned));
-        match (id, found) {
+        match (id, who_answers(&client).await) {
             (Some(id), Some(found)) if id != found => Self { name: format!("node {id} ({url} leads to node {found})"), kind: Kind::Astray },
             (id, found) => {
                 let id = found.or(id.map(str::to_owned)).unwrap_or_default();
@@ -78,6 +75,13 @@ impl Place {
         };
         timeout(PATIENCE, asking).await.ok().and_then(Result::ok).unwrap_or(Said::NoAnswer)
     }
+}
+
+/// The id of the node that answers; None when none does.
+pub(super) async fn who_answers(client: &Client) -> Option<String> {
+    // what is no key is refused, and whoever refuses says who it is
+    let asked = timeout(PATIENCE, client.send(Method::POST, "/v1/canary", &json!({ "key": "" }))).await;
+    asked.ok()?.ok()?.1["node"].as_str().map(str::to_owned)
 }
 
 /// A refusal for another reason than that the credential is none says nothing of its deletion.

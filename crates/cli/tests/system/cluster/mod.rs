@@ -11,6 +11,7 @@ use claviger_testkit::postgres::Cluster;
 
 mod canary;
 mod check;
+mod doctor;
 mod faults;
 mod history;
 mod link;

@@ -165,9 +165,20 @@ impl Nodes {
 
     /// What `claviger doctor` says beside the first node, and whether all is well.
     pub(crate) fn doctor(&self) -> (bool, String) {
+        self.doctor_with(&self.url, &[])
+    }
+
+    /// The same with the database at `url` and these arguments too.
+    pub(crate) fn doctor_with(&self, url: &str, more: &[&str]) -> (bool, String) {
         let data = self.first_data.path().to_str().expect("text");
-        let output = claviger_testkit::process::Claviger::run(&["doctor", "--data", data, "--database", &self.url]);
+        let arguments: Vec<&str> = ["doctor", "--data", data, "--database", url].into_iter().chain(more.iter().copied()).collect();
+        let output = claviger_testkit::process::Claviger::run(&arguments);
         (output.status.success(), String::from_utf8_lossy(&output.stdout).into_owned())
+    }
+
+    /// Where the database is, past every link.
+    pub(crate) fn url(&self) -> &str {
+        &self.url
     }
 
     /// Makes the database remember another primary than the one that answers, as it does after a promotion.
