@@ -5,8 +5,8 @@ use claviger_testkit::{http::Request, postgres::Cluster};
 
 use super::{LEASE, link::Weather, longest_wait, nodes::Nodes};
 
-fn with_canary(switched_off: Option<&str>) -> Nodes {
-    Nodes::start_with(Cluster::shared(), 3, LEASE, "lease", switched_off, &["--canary-every", "1"])
+fn with_canary(lease: u32, switched_off: Option<&str>) -> Nodes {
+    Nodes::start_with(Cluster::shared(), 3, lease, "lease", switched_off, &["--canary-every", "1"])
 }
 
 fn metric(nodes: &Nodes, node: usize, line: &str) -> u64 {
@@ -28,7 +28,7 @@ fn wait_for(nodes: &Nodes, which: &[usize], line: &str, at_least: u64) {
 
 #[test]
 fn the_canary_of_each_node_asks_the_others_on_postgres_and_finds_nothing_accepted_late() {
-    let nodes = with_canary(None);
+    let nodes = with_canary(LEASE, None);
     wait_for(&nodes, &[0, 1, 2], "claviger_canary_rounds_total{outcome=\"held\"}", 2);
     // from here on each goes round among all three
     for node in 0..3 {
@@ -48,9 +48,9 @@ fn the_canary_of_each_node_asks_the_others_on_postgres_and_finds_nothing_accepte
 
 #[test]
 fn without_the_barrier_the_canary_on_postgres_counts_violations_and_logs_them() {
-    let nodes = with_canary(Some("barrier"));
-    // one node hears of every change late
-    nodes.links[2].set(Weather { delay: Duration::from_millis(60), ..Weather::FAIR });
+    let nodes = with_canary(10, Some("barrier"));
+    // one node hears of every change late, with a lease that it can keep all the same
+    nodes.links[2].set(Weather { delay: Duration::from_millis(150), ..Weather::FAIR });
     wait_for(&nodes, &[0, 1], "claviger_revocation_violations_total", 1);
     assert!(nodes.servers[0].output().contains("the promise is broken"), "{}", nodes.servers[0].output());
     assert!(metric(&nodes, 0, "claviger_canary_rounds_total{outcome=\"violated\"}") > 0);

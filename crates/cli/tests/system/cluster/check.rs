@@ -6,6 +6,7 @@ use std::{
 };
 
 use claviger_testkit::{postgres::Cluster, process::Claviger};
+use serde_json::json;
 
 use super::{LEASE, link::Weather, nodes::Nodes};
 
@@ -28,17 +29,24 @@ fn a_check_of_three_nodes_on_postgres_finds_that_the_promise_holds() {
     assert!(text.matches("could not say 0, no answer 0, ACCEPTED 0").count() == 3 && text.contains("4 deletions returned"), "{text}");
     assert!(text.contains("Not shown: that your gateway does not remember answers"), "{text}");
     assert!(!text.contains(&nodes.operator_key), "{text}");
-    // its account is used again, and has nothing left
+    // its account is used again, and what a check that was broken off has left there goes
+    let account = nodes.request(0, "GET", "/v1/accounts").send().expect(200).json()["items"][0]["id"].as_str().expect("an id").to_owned();
+    let credentials = format!("/v1/accounts/{account}/credentials");
+    for _ in 0..10 {
+        nodes.request(0, "POST", &credentials).json(&json!({ "kind": "client", "email": "left@example.com" })).send().expect(201);
+    }
     assert_eq!(check(&nodes, &["--rounds", "1"]).0, Some(0));
+    assert_eq!(nodes.request(0, "GET", &credentials).send().expect(200).json()["items"], json!([]));
     let accounts = nodes.request(0, "GET", "/v1/accounts").send().expect(200).json();
     assert_eq!(accounts["items"].as_array().map(Vec::len), Some(1), "{accounts}");
 }
 
 #[test]
 fn a_check_finds_what_nodes_without_the_barrier_accept_late_on_postgres() {
-    let nodes = Nodes::start(Cluster::shared(), 3, LEASE, "lease", Some("barrier"));
-    nodes.links[2].set(Weather { delay: Duration::from_millis(60), ..Weather::FAIR });
-    let (status, text) = check(&nodes, &["--rounds", "3"]);
+    // one node hears of every change late, later than a busy machine makes the deletion return; with a lease that it can keep all the same
+    let nodes = Nodes::start(Cluster::shared(), 3, 10, "lease", Some("barrier"));
+    nodes.links[2].set(Weather { delay: Duration::from_millis(150), ..Weather::FAIR });
+    let (status, text) = check(&nodes, &["--rounds", "2"]);
     assert!(status == Some(1) && text.contains("BROKEN."), "{status:?} {text}");
 }
 

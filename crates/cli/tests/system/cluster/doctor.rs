@@ -9,6 +9,7 @@ use std::{
 use claviger_testkit::{
     folder,
     postgres::Cluster,
+    process::Claviger,
     program::{Program, Signal},
 };
 use tempfile::TempDir;
@@ -70,6 +71,19 @@ fn the_doctor_says_what_it_found_of_clocks_leases_and_the_nodes_of_postgres() {
     assert!(nodes.servers[0].terminate().success());
     let (well, said) = nodes.doctor_with(nodes.url(), &["--lease", "30"]);
     assert!(well && said.contains("would make them so") && said.contains("leases are 2 s long"), "the doctor changed something: {said}");
+}
+
+/// Where nobody can connect to is not what it tells the others.
+#[test]
+fn a_node_that_listens_on_every_address_tells_the_one_that_postgres_sees_it_by() {
+    let (database, data) = (Cluster::shared().fresh_database(), folder::temporary("data"));
+    let folder = data.path().to_str().expect("text");
+    let arguments = ["serve", "--data", folder, "--public", "127.0.0.1:0", "--gateway", "0.0.0.0:0", "--database", database.url()];
+    let node = Program::start("claviger", &Claviger::command(&arguments), Signal::KILL);
+    let port =
+        node.wait_for_line("`Gateway: …`", Duration::from_secs(30), |line| Some(line.strip_prefix("Gateway: ")?.rsplit_once(':')?.1.to_owned()));
+    let said = Claviger::answer(&["doctor", "--data", folder, "--database", database.url()]);
+    assert!(said.contains(&format!(" at 127.0.0.1:{port}, ")) && said.contains(" answers there"), "{said}");
 }
 
 /// PgBouncer in front of the nodes' database.
