@@ -193,7 +193,8 @@ async fn places(check: &Check, api: &Client) -> anyhow::Result<Arc<[Place]>> {
         places.push(Place::through(base(url)?));
     }
     let nodes = cluster["nodes"].as_array().map_or(0, Vec::len);
-    print::line(&format!("{nodes} nodes have a lease of {} s each; revision {}", cluster["lease_seconds"], cluster["revision"]));
+    let lease = cluster["lease_seconds"].as_f64().unwrap_or_default();
+    print::line(&format!("nodes: {nodes}, with leases of {lease} s; revision {}", cluster["revision"]));
     Ok(places.into())
 }
 

@@ -90,7 +90,7 @@ impl Report {
             ));
         }
         let [half, most] = [50, 99].map(|percent| self.quantile(percent).as_secs_f64() * 1000.0);
-        print::line(&format!("{} deletions returned: half of them within {half:.1} ms, 99 in 100 within {most:.1} ms", self.took.len()));
+        print::line(&format!("deletions: {} returned, half of them within {half:.1} ms, 99 in 100 within {most:.1} ms", self.took.len()));
         for line in self.verdict() {
             print::line(&line);
         }

@@ -25,8 +25,8 @@ fn a_check_of_three_nodes_on_postgres_finds_that_the_promise_holds() {
     let nodes = Nodes::start(Cluster::shared(), 3, LEASE, "lease", None);
     let (status, text) = check(&nodes, &["--rounds", "4"]);
     assert_eq!(status, Some(0), "{text}");
-    assert!(text.contains("3 nodes have a lease of 2.0 s each") && text.contains("on 3 of 3 nodes"), "{text}");
-    assert!(text.matches("could not say 0, no answer 0, ACCEPTED 0").count() == 3 && text.contains("4 deletions returned"), "{text}");
+    assert!(text.contains("nodes: 3, with leases of 2 s") && text.contains("on 3 of 3 nodes"), "{text}");
+    assert!(text.matches("could not say 0, no answer 0, ACCEPTED 0").count() == 3 && text.contains("deletions: 4 returned"), "{text}");
     assert!(text.contains("Not shown: that your gateway does not remember answers"), "{text}");
     assert!(!text.contains(&nodes.operator_key), "{text}");
     // its account is used again, and what a check that was broken off has left there goes
