@@ -33,6 +33,15 @@ impl Client {
         Ok((status, serde_json::from_slice(&bytes).unwrap_or(Value::Null)))
     }
 
+    /// GET of the base address itself as a caller of the API would send it, with a token for an account; gives the status.
+    pub(crate) async fn get_with(&self, token: &str, account: &str) -> anyhow::Result<u16> {
+        let request = Request::get(&self.base).header(header::AUTHORIZATION, format!("Bearer {token}")).header("AccountId", account);
+        let answer = self.pool.request(request.body(Full::default())?).await?;
+        let status = answer.status().as_u16();
+        answer.into_body().collect().await?;
+        Ok(status)
+    }
+
     /// As [`Client::send`]; anything but success is an error.
     pub(crate) async fn expect(&self, method: Method, path: &str, body: &Value) -> anyhow::Result<Value> {
         let (status, answer) = self.send(method.clone(), path, body).await?;

@@ -1,67 +1,146 @@
 //! `claviger doctor`: what would weaken the promise that a revocation is true everywhere when it returns.
 use std::time::Duration;
 
-use claviger_server::{app::App, cluster::Mode};
+use claviger_server::{
+    app::App,
+    cluster::{LeaseClock, Mode},
+};
+use claviger_store::{
+    Store,
+    lease::{About, Cluster, Node},
+};
 
-use crate::{print, serve, settings};
+use crate::{check, print, serve, settings};
 
 /// Beyond this the times at which credentials end are noticeably off.
 const NOTICEABLE: Duration = Duration::from_secs(1);
 const TOO_MUCH: Duration = Duration::from_secs(5);
 
-/// One finding: whether it is well, and what was found.
-struct Finding(bool, String);
+/// What the kernel says of the clock that it reads; not there on other systems.
+const CLOCK_SOURCE: &str = "/sys/devices/system/clocksource/clocksource0/current_clocksource";
+
+/// One finding.
+enum Finding {
+    /// As it should be.
+    Well(String),
+    /// Worth knowing; the promise holds all the same.
+    Note(String),
+    /// It would weaken the promise.
+    Weak(String),
+}
+
+use Finding::{Note, Weak, Well};
+
+impl Finding {
+    fn of(well: bool, text: String) -> Self {
+        if well { Well(text) } else { Weak(text) }
+    }
+}
 
 /// Looks at everything it knows of, says what it found, and fails if something is not well.
 pub(crate) async fn run(flags: &settings::Flags) -> anyhow::Result<()> {
-    let app = serve::beside(flags).await?;
-    let findings = examine(&app).await?;
-    for Finding(well, text) in &findings {
-        print::line(&format!("{} {text}", if *well { "ok    " } else { "WEAK  " }));
+    print::start_log("warn");
+    let mut settings = flags.resolve()?;
+    // to open with a wish would be to fulfil it
+    let wished = settings.lease.take();
+    let mut findings = Vec::new();
+    if let Some(url) = &settings.database {
+        findings.push(match Store::shares_sessions(url).await? {
+            false => Well("each connection has a session of the server to itself".to_owned()),
+            true => Weak("a pooler shares sessions among connections (transaction or statement mode): use its session mode, or none".to_owned()),
+        });
     }
-    let weak = findings.iter().filter(|Finding(well, _)| !well).count();
+    let examined = async {
+        let app = serve::open_beside(settings).await?;
+        examine(&app, wished, &mut findings).await
+    };
+    let examined = examined.await;
+    for finding in &findings {
+        print::line(&match finding {
+            Well(text) => format!("ok     {text}"),
+            Note(text) => format!("note   {text}"),
+            Weak(text) => format!("WEAK   {text}"),
+        });
+    }
+    examined?;
+    let weak = findings.iter().filter(|finding| matches!(finding, Weak(_))).count();
     anyhow::ensure!(weak == 0, "{weak} of {} would weaken the promise; see docs/revocation.md", findings.len());
     Ok(())
 }
 
-async fn examine(app: &App) -> anyhow::Result<Vec<Finding>> {
+async fn examine(app: &App, wished: Option<u32>, found: &mut Vec<Finding>) -> anyhow::Result<()> {
     let mut reader = app.store.reader().await?;
     let (asked, about, cluster) = (app.clock.now(), reader.about().await?, reader.cluster().await?);
     let answered = app.clock.now();
-    let mut found = vec![
-        Finding(true, format!("database: {}, revision {}", app.store.engine_name(), cluster.rev)),
-        // openly is only ever spoken to this machine, or when the URL says so
-        Finding(true, format!("the connection is {}encrypted", if about.encrypted { "" } else { "not " })),
-        Finding(about.waits_for != "off" && about.waits_for != "local", format!("a commit waits for: {}", about.waits_for)),
-        match (about.standbys, about.has_synchronous_standby) {
-            (0, _) => Finding(true, "no standby follows the database".to_owned()),
-            (standbys, true) => Finding(true, format!("{standbys} standbys, and commits wait for those in synchronous_standby_names")),
-            (standbys, false) => Finding(
-                false,
-                format!("{standbys} standbys, and no commit waits for one: a failover may lose revocations (synchronous_standby_names)"),
-            ),
-        },
-        match cluster.settled {
-            true => Finding(true, "the primary is settled".to_owned()),
-            false => Finding(
-                false,
-                "another primary was promoted: until a node has seen it for long enough every change waits as long as it may".to_owned(),
-            ),
-        },
-    ];
+    drop(reader);
+    found.push(Well(format!("database: {}, revision {}", app.store.engine_name(), cluster.rev)));
+    found.extend(of_the_database(&about, &cluster));
     if let Some(now) = about.now {
         // the reply came some time between the two
         let skew = now.since(answered).max(asked.since(now));
         let text = format!("the database's clock differs from this machine's by {} ms or less", skew.as_millis());
-        found.push(Finding(skew < TOO_MUCH, if skew < NOTICEABLE { text } else { format!("{text}: expiry is off by as much") }));
-    }
-    for node in &cluster.nodes {
-        let behind = cluster.rev - node.acked;
-        let text = format!("node {} at {}, version {}: {behind} revisions behind", node.id, node.address, node.version);
-        found.push(Finding(node.version == env!("CARGO_PKG_VERSION"), text));
+        found.push(match skew {
+            _ if skew < NOTICEABLE => Well(text),
+            _ if skew < TOO_MUCH => Note(format!("{text}: expiry is off by as much")),
+            _ => Weak(format!("{text}: expiry is off by as much")),
+        });
     }
     if app.settings.revocation.unwrap_or_default() == Mode::Lease {
-        found.push(Finding(true, format!("leases are {} s long", Duration::from_millis(cluster.lease_ms.unsigned_abs()).as_secs_f64())));
+        found.extend(of_the_lease(&cluster, wished));
     }
-    Ok(found)
+    for node in &cluster.nodes {
+        found.extend(of_a_node(node, &cluster).await);
+    }
+    found.push(Note("not looked at: a gateway that remembers answers; `claviger cluster check --through URL` does".to_owned()));
+    Ok(())
+}
+
+fn of_the_database(about: &About, cluster: &Cluster) -> [Finding; 4] {
+    [
+        // openly is only ever spoken to this machine, or when the URL says so
+        Well(format!("the connection is {}encrypted", if about.encrypted { "" } else { "not " })),
+        Finding::of(about.waits_for != "off" && about.waits_for != "local", format!("a commit waits for: {}", about.waits_for)),
+        match (about.standbys, about.has_synchronous_standby) {
+            (0, _) => Well("no standby follows the database".to_owned()),
+            (standbys, true) => Well(format!("standbys: {standbys}, and commits wait for those in synchronous_standby_names")),
+            (standbys, false) => {
+                Weak(format!("standbys: {standbys}, and no commit waits for one: a failover may lose revocations (synchronous_standby_names)"))
+            }
+        },
+        match cluster.settled {
+            true => Well("the primary is settled".to_owned()),
+            false => Weak("another primary was promoted: until a node has seen it for long enough every change waits as long as it may".to_owned()),
+        },
+    ]
+}
+
+fn of_the_lease(cluster: &Cluster, wished: Option<u32>) -> Vec<Finding> {
+    let length = Duration::from_millis(cluster.lease_ms.unsigned_abs());
+    let mut found = vec![Well(format!("leases are {} s long", length.as_secs_f64()))];
+    if let Some(wished) = wished.filter(|wished| Duration::from_secs((*wished).into()) != length) {
+        // it can be changed while no node runs
+        let text =
+            format!("this node is set to leases of {wished} s, and would {}", if cluster.nodes.is_empty() { "make them so" } else { "not start" });
+        found.push(Finding::of(cluster.nodes.is_empty(), text));
+    }
+    // what no clock is read from shows the lowest number there is
+    let runs = LeaseClock::System.read().boot > 0;
+    found.push(Finding::of(runs, format!("this machine {} a clock of time since boot that counts suspension", if runs { "has" } else { "lacks" })));
+    if let Ok(source) = std::fs::read_to_string(CLOCK_SOURCE) {
+        let source = source.trim();
+        // these count interrupts: time stands still while interrupts are held back
+        found.push(Finding::of(!source.contains("jiffies"), format!("this machine's clock source is {source}")));
+    }
+    found
+}
+
+async fn of_a_node(node: &Node, cluster: &Cluster) -> [Finding; 2] {
+    let behind = cluster.rev - node.acked;
+    let text = format!("node {} at {}, version {}: {behind} revisions behind", node.id, node.address, node.version);
+    let there = match check::who_is_at(&node.address).await {
+        Some(found) if found == node.id => Well(format!("node {} answers there", node.id)),
+        Some(_) => Note(format!("node {}: another one answers there, so that no canary can ask it; see --advertise", node.id)),
+        None => Note(format!("node {} does not answer there, as far as can be seen from here; see --advertise", node.id)),
+    };
+    [Finding::of(node.version == env!("CARGO_PKG_VERSION"), text), there]
 }

@@ -4,6 +4,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 mod bench;
+mod check;
 mod client;
 mod demo;
 mod doctor;
@@ -44,12 +45,27 @@ enum Command {
     ///
     /// Sends one check again and again on connections that stay open. The exit status is 1 when not every answer had the same status.
     Bench(bench::Load),
+    /// What can be asked of running nodes together
+    #[command(subcommand)]
+    Cluster(Cluster),
     /// The catalogue of the API's operations
     #[command(subcommand)]
     Catalogue(Catalogue),
     /// What the operator does from the command line
     #[command(subcommand)]
     Operator(Operator),
+}
+
+#[derive(Subcommand)]
+enum Cluster {
+    /// Find out on the running nodes whether a deletion is true everywhere when it returns
+    ///
+    /// Makes credentials in an account of its own, asks every node for them all the time, deletes them through one node after the other,
+    /// and looks for an acceptance of what was sent after the deletion's answer had been received.
+    ///
+    /// The operator's key comes from CLAVIGER_OPERATOR_KEY, or from --key-file. The exit status is 0 when the promise held, 1 when it was
+    /// broken, and 2 when nothing could be shown.
+    Check(check::Check),
 }
 
 #[derive(Subcommand)]
@@ -95,6 +111,7 @@ fn main() -> ExitCode {
     runtime.block_on(async {
         let done = match Cli::parse().command {
             Command::Verify(question) => return verify::run(&question).await,
+            Command::Cluster(Cluster::Check(check)) => return check::run(&check).await,
             Command::Bench(load) => bench::run(&load).await,
             Command::Serve(flags) => serve::run(&flags).await,
             Command::Demo(flags) => demo::run(&flags).await,

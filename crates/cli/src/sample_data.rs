@@ -44,12 +44,13 @@ pub(crate) async fn make(api: &Client) -> anyhow::Result<Sample> {
     Ok(Sample { people, corporate })
 }
 
-async fn account(api: &Client, new: Value) -> anyhow::Result<String> {
+/// The account that `new` asks for, made unless it is there by its external id; with its gate open.
+pub(crate) async fn account(api: &Client, new: Value) -> anyhow::Result<String> {
     let (status, made) = api.send(Method::POST, "/v1/accounts", &new).await?;
     let id = match status {
         201 => made["id"].clone(),
         409 => find(api, &new["external_id"]).await?,
-        _ => anyhow::bail!("a sample account could not be made: {made}"),
+        _ => anyhow::bail!("the account {} could not be made: {made}", new["name"]),
     };
     let id = id.as_str().unwrap_or_default().to_owned();
     api.expect(Method::PATCH, &format!("/v1/accounts/{id}"), &json!({ "api_access": true })).await?;
@@ -66,7 +67,7 @@ async fn find(api: &Client, external_id: &Value) -> anyhow::Result<Value> {
         }
         match page["next_cursor"].as_str() {
             Some(next) => cursor = format!("&cursor={next}"),
-            None => anyhow::bail!("a sample account that was there is gone"),
+            None => anyhow::bail!("an account that was there is gone"),
         }
     }
 }

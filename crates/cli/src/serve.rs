@@ -1,12 +1,19 @@
 //! `claviger serve`, and what works beside a running one.
-use std::{fs::File, net::SocketAddr, os::unix::fs::DirBuilderExt, path::Path, sync::Arc, time::Duration};
+use std::{
+    fs::File,
+    net::{Ipv4Addr, SocketAddr},
+    os::unix::fs::DirBuilderExt,
+    path::Path,
+    sync::Arc,
+    time::Duration,
+};
 
 use anyhow::Context;
 use claviger_domain::kind::Kinds;
 use claviger_server::{
     app::{self, App},
     clock::{Clock, OsChance},
-    cluster::Membership,
+    cluster::{Membership, canary::Canary},
     config::Settings,
     gateway,
     keyring::KeyRing,
@@ -108,7 +115,7 @@ impl Server {
         let syslog = syslog_socket.as_ref().map(UdpSocket::local_addr).transpose()?;
         let issuer = settings.public_url.clone().unwrap_or_else(|| url(public_address));
         let app = open(settings, issuer).await?;
-        let membership = Membership::begin(app.clone(), gateway_address.to_string(), Some(&data)).await?;
+        let membership = Membership::begin(app.clone(), advertised(&app, gateway_address).await?, Some(&data)).await?;
         let (stop, stopped) = watch::channel(false);
         let mut tasks = tokio::task::JoinSet::new();
         let wait = |mut stopped: watch::Receiver<bool>| async move {
@@ -120,6 +127,7 @@ impl Server {
             tasks.spawn(requests::syslog::receive(app.clone(), socket, wait(stopped.clone())));
         }
         tokio::spawn(keep_tidy(app.clone()));
+        tokio::spawn(Canary::default().keep(app.clone()));
         tasks.spawn(traces::export(app.clone(), wait(stopped.clone())));
         Ok(Self { app, public: url(public_address), gateway: url(gateway_address), syslog, terminate, stop, tasks, membership, _lock: lock })
     }
@@ -143,7 +151,11 @@ impl Server {
 /// The app, for commands that run beside a server.
 pub(crate) async fn beside(flags: &settings::Flags) -> anyhow::Result<App> {
     print::start_log("warn");
-    let settings = flags.resolve()?;
+    open_beside(flags.resolve()?).await
+}
+
+/// The same with these settings.
+pub(crate) async fn open_beside(settings: Settings) -> anyhow::Result<App> {
     make_folder(settings.data.as_deref().context("no data folder is set")?)?;
     let issuer = settings.public_url.clone().or_else(|| settings.public.map(url)).unwrap_or_default();
     open(settings, issuer).await
@@ -186,6 +198,18 @@ pub(crate) async fn listen(address: Option<SocketAddr>, flag: &str) -> anyhow::R
 /// How an address is reached from this machine.
 pub(crate) fn url(address: SocketAddr) -> String {
     if address.ip().is_unspecified() { format!("http://127.0.0.1:{}", address.port()) } else { format!("http://{address}") }
+}
+
+/// Where other nodes reach this one's gateway listener.
+async fn advertised(app: &App, listening: SocketAddr) -> anyhow::Result<String> {
+    if let Some(address) = &app.settings.advertise {
+        return Ok(address.clone());
+    }
+    if !listening.ip().is_unspecified() {
+        return Ok(listening.to_string());
+    }
+    let ip = app.store.own_address().await?.unwrap_or(Ipv4Addr::LOCALHOST.into());
+    Ok(SocketAddr::new(ip, listening.port()).to_string())
 }
 
 async fn keep_tidy(app: App) {

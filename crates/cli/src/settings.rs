@@ -7,6 +7,8 @@ use claviger_server::{
     config::{Partial, Preflight, RateLimit, Settings},
 };
 
+use hyper::http::uri::Authority;
+
 use crate::print;
 
 /// What can be set; flags over `CLAVIGER_*` environment over the file over defaults.
@@ -54,6 +56,12 @@ pub(crate) struct Flags {
     /// How a node makes sure that it is not behind: lease, read_index or direct [default: lease]
     #[arg(long, env = "CLAVIGER_REVOCATION", value_name = "MODE")]
     revocation: Option<Mode>,
+    /// Where other nodes reach this one's gateway address, such as 10.0.0.5:8081 [default: where it listens]
+    #[arg(long, env = "CLAVIGER_ADVERTISE", value_name = "HOST:PORT")]
+    advertise: Option<String>,
+    /// How often a node makes a credential, revokes it, and asks every node whether it still accepts it; 0: never [default: 60]
+    #[arg(long, env = "CLAVIGER_CANARY_EVERY", value_name = "SECONDS")]
+    canary_every: Option<u32>,
     /// Where OpenTelemetry traces are sent, by OTLP over HTTP, such as http://127.0.0.1:4318
     #[arg(long, env = "CLAVIGER_OTLP_ENDPOINT", value_name = "URL")]
     otlp_endpoint: Option<String>,
@@ -91,6 +99,8 @@ impl Flags {
             rate_limit: self.rate_limit,
             lease: self.lease,
             revocation: self.revocation,
+            advertise: self.advertise.clone(),
+            canary_every: self.canary_every,
             otlp_endpoint: self.otlp_endpoint.clone(),
             trace_sample: self.trace_sample,
         };
@@ -107,6 +117,8 @@ impl Flags {
             anyhow::ensure!(sound, "otlp_endpoint must begin with http:// and name no user: a collector on this machine or network");
             *url = url.trim_end_matches('/').to_owned();
         }
+        let is_address = |text: &String| text.parse::<Authority>().is_ok_and(|address| address.port_u16().is_some() && !text.contains('@'));
+        anyhow::ensure!(settings.advertise.as_ref().is_none_or(is_address), "advertise must be a host and a port, such as 10.0.0.5:8081");
         anyhow::ensure!(settings.trace_sample.is_none_or(|share| (0.0..=1.0).contains(&share)), "trace_sample must be 0 to 1");
         Ok(settings)
     }

@@ -65,6 +65,11 @@ id!(
     RequestId
 );
 
+impl AccountId {
+    /// The canary's: no customer's, and so in no list.
+    pub const CANARY: Self = Self(Uuid::nil());
+}
+
 /// The 12 bits after the milliseconds hold their fraction (RFC 9562, section 6.2, method 3): ids of one process sort to the microsecond.
 fn version_7(now: Timestamp, chance: &dyn Chance) -> Uuid {
     let mut random = [0; 10];

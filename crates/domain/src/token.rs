@@ -26,6 +26,8 @@ pub enum Purpose {
     Hmac,
     /// A whole API key of the operator's own staff and systems.
     Operator,
+    /// A whole key of the canary, which no gateway's question accepts.
+    Canary,
 }
 
 impl Purpose {
@@ -37,6 +39,7 @@ impl Purpose {
             Self::Basic => "basic",
             Self::Hmac => "hmac",
             Self::Operator => "operator",
+            Self::Canary => "canary",
         }
     }
 }

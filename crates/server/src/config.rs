@@ -67,6 +67,10 @@ settings! {
     lease: u32 = None, false;
     /// How a node makes sure that it is not behind: lease, read_index or direct.
     revocation: Mode = Some(Mode::Lease), false;
+    /// Where other nodes reach this one's gateway listener, such as 10.0.0.5:8081; without it, where it listens, or this machine as the database sees it.
+    advertise: String = None, false;
+    /// How often a node makes a credential, revokes it, and asks every node whether it still accepts it, in seconds; 0: never.
+    canary_every: u32 = Some(60), false;
     /// Where OpenTelemetry traces are sent, by OTLP over HTTP, such as http://127.0.0.1:4318; without it nothing is traced.
     otlp_endpoint: String = None, false;
     /// The share of verifications that are traced, 0 to 1; management requests all are.

@@ -12,7 +12,7 @@ use prometheus_client::{
 };
 
 use crate::{
-    cluster::Cluster,
+    cluster::{Cluster, canary},
     sharded::{Counts, Durations},
     verify::{Index, Verdict},
 };
@@ -32,6 +32,43 @@ pub(crate) struct Metrics {
     store_reads: Gauge,
     requests: Family<Outcome, Counter>,
     lease_age: Gauge<f64, AtomicU64>,
+    pub(crate) canary: CanaryCounts,
+}
+
+/// What the canary has seen.
+#[derive(Debug)]
+pub(crate) struct CanaryCounts {
+    pub(crate) violations: Counter,
+    rounds: Family<Outcome, Counter>,
+    answers: Family<Answer, Counter>,
+}
+
+impl CanaryCounts {
+    fn new(registry: &mut Registry) -> Self {
+        let (violations, rounds, answers) = (Counter::default(), Family::<Outcome, Counter>::default(), Family::<Answer, Counter>::default());
+        registry.register(
+            "revocation_violations",
+            "Nodes that accepted the canary's credential after its revocation had returned",
+            violations.clone(),
+        );
+        registry.register("canary_rounds", "Rounds of this node's canary, by what came of them", rounds.clone());
+        registry.register("canary_answers", "Answers of nodes about the canary's revoked credential", answers.clone());
+        for outcome in canary::Outcome::ALL {
+            drop(rounds.get_or_create(&Outcome { outcome: outcome.as_str() }));
+        }
+        for answer in canary::Answer::ALL {
+            drop(answers.get_or_create(&Answer { answer: answer.as_str() }));
+        }
+        Self { violations, rounds, answers }
+    }
+
+    pub(crate) fn count_round(&self, outcome: canary::Outcome) {
+        self.rounds.get_or_create(&Outcome { outcome: outcome.as_str() }).inc();
+    }
+
+    pub(crate) fn count_answer(&self, answer: canary::Answer) {
+        self.answers.get_or_create(&Answer { answer: answer.as_str() }).inc();
+    }
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
@@ -43,6 +80,11 @@ struct Labels {
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct Outcome {
     outcome: &'static str,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct Answer {
+    answer: &'static str,
 }
 
 /// What can become of a reported API request.
@@ -78,7 +120,9 @@ impl Metrics {
         for outcome in OUTCOMES {
             drop(requests.get_or_create(&Outcome { outcome }));
         }
+        let canary = CanaryCounts::new(&mut registry);
         Self {
+            canary,
             shown: std::array::from_fn(|at| match at {
                 0 => count("allowed", ""),
                 1 => count("cannot_say", ""),

@@ -109,6 +109,7 @@ pub fn gateway(app: App) -> Router {
         .route("/verify/envoy/", any(verify::envoy_endpoint))
         .route("/verify/envoy/{*path}", any(verify::envoy_endpoint))
         .route("/envoy.service.auth.v3.Authorization/Check", post(verify::check_endpoint))
+        .route("/v1/canary", post(verify::canary_endpoint))
         .route("/healthz", get(async || "ok\n"))
         .route("/readyz", get(ready))
         .route("/metrics", get(metrics))

@@ -11,9 +11,14 @@ use crate::{
     value::{Row, Value},
 };
 
+/// Every account but the canary's, which only verification knows.
 macro_rules! select {
     ($rest:literal) => {
-        concat!("SELECT id, kind, name, external_id, status, api_access, lineage, created_at FROM account ", $rest)
+        concat!(
+            "SELECT id, kind, name, external_id, status, api_access, lineage, created_at FROM account ",
+            "WHERE id <> '00000000-0000-0000-0000-000000000000' AND ",
+            $rest
+        )
     };
 }
 
@@ -35,7 +40,7 @@ fn at_most_one(rows: Vec<Row>) -> Result<Option<Account>, StoreError> {
 }
 
 async fn find_by_id(on: &mut impl Read, id: AccountId) -> Result<Option<Account>, StoreError> {
-    at_most_one(on.query(select!("WHERE id = $1"), &[id.to_string().into()]).await?)
+    at_most_one(on.query(select!("id = $1"), &[id.to_string().into()]).await?)
 }
 
 impl Reader {
@@ -52,7 +57,7 @@ impl Reader {
     /// # Errors
     /// When the database is not available.
     pub async fn find_account_by_external_id(&mut self, external_id: &str) -> Result<Option<Account>, StoreError> {
-        at_most_one(self.query(select!("WHERE external_id = $1"), &[external_id.into()]).await?)
+        at_most_one(self.query(select!("external_id = $1"), &[external_id.into()]).await?)
     }
 
     /// The account with this id, and the revision at which it was so: one statement, so that a cache can tell whether it is current.
@@ -88,7 +93,7 @@ impl Reader {
     /// # Errors
     /// When the database is not available.
     pub async fn list_accounts(&mut self, page: &PageRequest) -> Result<Page<Account>, StoreError> {
-        let rows = self.query(select!("WHERE id < $1 ORDER BY id DESC LIMIT $2"), &[page.before().into(), page.fetch().into()]).await?;
+        let rows = self.query(select!("id < $1 ORDER BY id DESC LIMIT $2"), &[page.before().into(), page.fetch().into()]).await?;
         Ok(page.page(rows.into_iter().map(account).collect::<Result<_, _>>()?, |account| account.id.to_string()))
     }
 
@@ -100,7 +105,7 @@ impl Reader {
         let pattern = crate::page::holds(text);
         let rows = self
             .query(
-                select!("WHERE (id = $1 OR external_id = $1 OR lower(name) LIKE $2 ESCAPE '!') AND id < $3 ORDER BY id DESC LIMIT $4"),
+                select!("(id = $1 OR external_id = $1 OR lower(name) LIKE $2 ESCAPE '!') AND id < $3 ORDER BY id DESC LIMIT $4"),
                 &[text.into(), pattern.into(), page.before().into(), page.fetch().into()],
             )
             .await?;
@@ -114,7 +119,7 @@ impl Reader {
     pub async fn list_children(&mut self, parent: AccountId, page: &PageRequest) -> Result<Page<Account>, StoreError> {
         let rows = self
             .query(
-                select!("WHERE parent_id = $1 AND id < $2 ORDER BY id DESC LIMIT $3"),
+                select!("parent_id = $1 AND id < $2 ORDER BY id DESC LIMIT $3"),
                 &[parent.to_string().into(), page.before().into(), page.fetch().into()],
             )
             .await?;
@@ -129,7 +134,7 @@ impl Reader {
         let rows = self
             .query(
                 select!(
-                    "WHERE parent_id = $1 AND id < $3 \
+                    "parent_id = $1 AND id < $3 \
                      AND id IN (SELECT client_id FROM member_client WHERE account_id = $1 AND folded = $2) \
                      ORDER BY id DESC LIMIT $4"
                 ),

@@ -370,7 +370,12 @@ impl Reader {
     pub async fn list_limited_credentials(&mut self) -> Result<Vec<Credential>, StoreError> {
         let rows = self
             .query(
-                concat!("SELECT ", columns!(), " FROM credential c WHERE c.access_level <> 'full' AND c.state IN ('active', 'paused') ORDER BY c.id"),
+                concat!(
+                    "SELECT ",
+                    columns!(),
+                    " FROM credential c WHERE c.access_level <> 'full' AND c.state IN ('active', 'paused') ",
+                    "AND c.account_id <> '00000000-0000-0000-0000-000000000000' ORDER BY c.id"
+                ),
                 &[],
             )
             .await?;

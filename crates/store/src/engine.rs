@@ -1,11 +1,13 @@
 //! The store, its transactions, and every place where the two engines differ.
+use std::net::IpAddr;
+
 use claviger_domain::{event::Event, id::AccountId};
 
 use crate::{
     Doorbell, StoreError, event, migrate,
     postgres::Postgres,
     sqlite::{self, Sqlite},
-    value::{Row, Value},
+    value::{Row, Value, unexpected},
 };
 
 /// The database of an installation.
@@ -100,6 +102,30 @@ impl Store {
             Engine::Sqlite(_) => self.begin().await,
             Engine::Postgres(postgres) => Ok(Tx(Connection::Postgres(postgres.begin_renewal().await?))),
         }
+    }
+
+    /// This machine as the database sees it; None when it sees no address.
+    ///
+    /// # Errors
+    /// When the database is not available.
+    pub async fn own_address(&self) -> Result<Option<IpAddr>, StoreError> {
+        match &self.engine {
+            Engine::Sqlite(_) => Ok(None),
+            Engine::Postgres(_) => {
+                let rows = self.reader().await?.query("SELECT host(inet_client_addr())", &[]).await?;
+                let text = rows.into_iter().next().ok_or_else(|| unexpected("a connection"))?.optional_text()?;
+                Ok(text.and_then(|text| text.parse().ok()))
+            }
+        }
+    }
+
+    /// Whether connections to the PostgreSQL database at `url` share sessions of the server: then something between pools them by
+    /// transaction or by statement.
+    ///
+    /// # Errors
+    /// When it cannot be reached.
+    pub async fn shares_sessions(url: &str) -> Result<bool, StoreError> {
+        Postgres::connect(url)?.shares_sessions().await
     }
 
     /// What rings when something may have changed.

@@ -11,6 +11,7 @@ mod value;
 
 pub mod account;
 pub mod api_request;
+pub mod canary;
 pub mod catalogue;
 pub mod credential;
 pub mod event;

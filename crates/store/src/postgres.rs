@@ -7,7 +7,7 @@ use std::{
 use deadpool_postgres::{Hook, HookError, Manager, ManagerConfig, Object, Pool, RecyclingMethod, Runtime, Timeouts};
 use tokio::time::timeout;
 use tokio_postgres::{
-    AsyncMessage,
+    AsyncMessage, SimpleQueryMessage,
     error::SqlState,
     types::{IsNull, ToSql, Type, private::BytesMut},
 };
@@ -102,6 +102,15 @@ impl Postgres {
         Ok(pooled)
     }
 
+    /// Whether two connections share sessions of the server. A transaction keeps its session: if it is the other connection's, or the other
+    /// has got another meanwhile, neither has one of its own.
+    pub(crate) async fn shares_sessions(&self) -> Result<bool, StoreError> {
+        let one = self.connection().await?;
+        let first = one.session().await?;
+        let other = self.begin().await?;
+        Ok(other.session().await? == first || one.session().await? != first)
+    }
+
     /// A transaction in which no other node migrates.
     pub(crate) async fn begin_migration(&self) -> Result<Pooled, StoreError> {
         let mut pooled = self.begin().await?;
@@ -192,6 +201,13 @@ impl Pooled {
             object.execute(&statement, &parameters).await
         })
         .await
+    }
+
+    /// The server process that answers. Asked without preparing anything, so that any pooler lets it through.
+    async fn session(&self) -> Result<String, StoreError> {
+        let answer = self.answered(self.object()?.simple_query("SELECT pg_backend_pid()")).await?;
+        let pid = answer.iter().find_map(|message| if let SimpleQueryMessage::Row(row) = message { row.get(0) } else { None });
+        pid.map(str::to_owned).ok_or_else(|| crate::value::unexpected("a session"))
     }
 
     pub(crate) async fn batch(&self, sql: &str) -> Result<(), StoreError> {

@@ -14,6 +14,7 @@ use claviger_lease::{Barrier, Decision, Primary, Reading, Sight, Terms, Watch};
 use claviger_store::{Store, StoreError, lease};
 use prometheus_client::metrics::histogram::Histogram;
 
+pub mod canary;
 mod clock;
 mod driver;
 mod fault;

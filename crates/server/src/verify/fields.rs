@@ -24,6 +24,7 @@ enum Found<'a> {
 const SOUGHT: usize = 12;
 
 /// The place of a field that every verification asks for.
+#[inline(always)]
 fn place(name: &str) -> Option<usize> {
     Some(match name {
         "authorization" => 0,
@@ -73,6 +74,7 @@ impl<'a> HeaderFields<'a> {
         self.one(name)?.map_or(Ok(absent), |value| std::str::from_utf8(value).map_err(|_| Repeated))
     }
 
+    #[inline(always)]
     fn one(&self, name: &str) -> Result<Option<&'a [u8]>, Repeated> {
         match place(name).map(|at| self.sought[at]) {
             Some(Found::Nowhere) => Ok(None),

@@ -18,6 +18,7 @@ use claviger_domain::{
 pub(crate) mod api;
 pub(crate) mod batch;
 mod cache;
+mod canary;
 mod check;
 mod entry;
 mod envoy;
@@ -35,6 +36,7 @@ mod revoked;
 mod signed;
 mod uses;
 
+pub(crate) use canary::{CanaryAnswer, PATH as CANARY, accepts_canary, answer as canary_endpoint};
 pub(crate) use check::{CheckResponse, PATH as CHECK, answer_check, answer_the_same, check as check_endpoint};
 pub(crate) use entry::seal_context;
 pub use entry::{Entry, Holder};

@@ -3,6 +3,7 @@
 mod accounts;
 mod bad_input;
 mod batch;
+mod canary;
 mod cluster;
 mod common;
 mod console;

@@ -155,7 +155,7 @@ const PROVE_THEMSELVES: [(&str, &str); 6] = [
 ];
 
 /// Routes of the gateway listener, which is private by where it listens.
-const OF_THE_GATEWAY: [(&str, &str); 12] = [
+const OF_THE_GATEWAY: [(&str, &str); 13] = [
     ("POST", "/v1/verify"),
     ("POST", "/v1/verify:batch"),
     ("POST", "/v1/api-requests"),
@@ -166,6 +166,7 @@ const OF_THE_GATEWAY: [(&str, &str); 12] = [
     ("POST", "/verify/envoy/{*path}"),
     ("POST", "/envoy.service.auth.v3.Authorization/Check"),
     ("GET", "/healthz"),
+    ("POST", "/v1/canary"),
     ("GET", "/readyz"),
     ("GET", "/metrics"),
 ];

@@ -98,3 +98,13 @@ async fn a_commit_on_postgres_is_never_left_to_luck() {
     let mut reader = store.reader().await.expect("a reader");
     assert_eq!(reader.about().await.expect("asked").waits_for, "on");
 }
+
+#[tokio::test]
+async fn postgres_tells_a_machine_how_it_sees_it_and_without_a_pooler_sessions_are_not_shared() {
+    let place = Place::postgres();
+    let Place::Postgres(database) = &place else { unreachable!("it is one") };
+    assert_eq!(place.open().await.own_address().await.expect("PostgreSQL"), Some(std::net::Ipv4Addr::LOCALHOST.into()));
+    assert!(!Store::shares_sessions(database.url()).await.expect("PostgreSQL"));
+    let embedded = Place::sqlite();
+    assert_eq!(embedded.open().await.own_address().await.expect("SQLite"), None);
+}

@@ -9,6 +9,9 @@ use std::{
 
 use claviger_testkit::postgres::Cluster;
 
+mod canary;
+mod check;
+mod doctor;
 mod faults;
 mod history;
 mod link;

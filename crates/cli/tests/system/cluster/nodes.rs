@@ -29,6 +29,11 @@ pub(crate) struct Nodes {
 impl Nodes {
     /// `count` nodes with a lease of `lease` seconds that keep current by `mode`; `switched_off` is a safety that is missing, as a negative control.
     pub(crate) fn start(cluster: &Cluster, count: usize, lease: u32, mode: &str, switched_off: Option<&str>) -> Self {
+        Self::start_with(cluster, count, lease, mode, switched_off, &[])
+    }
+
+    /// The same with these arguments too.
+    pub(crate) fn start_with(cluster: &Cluster, count: usize, lease: u32, mode: &str, switched_off: Option<&str>, more: &[&str]) -> Self {
         let database = cluster.fresh_database();
         let url = database.url().to_owned();
         let upstream = url.split('@').nth(1).and_then(|rest| rest.split('/').next()).expect("host and port").to_owned();
@@ -44,6 +49,7 @@ impl Nodes {
             upstream,
             url,
         };
+        nodes.arguments.extend(more.iter().map(|argument| (*argument).to_owned()));
         for _ in 0..count {
             nodes.add();
         }
@@ -159,9 +165,20 @@ impl Nodes {
 
     /// What `claviger doctor` says beside the first node, and whether all is well.
     pub(crate) fn doctor(&self) -> (bool, String) {
+        self.doctor_with(&self.url, &[])
+    }
+
+    /// The same with the database at `url` and these arguments too.
+    pub(crate) fn doctor_with(&self, url: &str, more: &[&str]) -> (bool, String) {
         let data = self.first_data.path().to_str().expect("text");
-        let output = claviger_testkit::process::Claviger::run(&["doctor", "--data", data, "--database", &self.url]);
+        let arguments: Vec<&str> = ["doctor", "--data", data, "--database", url].into_iter().chain(more.iter().copied()).collect();
+        let output = claviger_testkit::process::Claviger::run(&arguments);
         (output.status.success(), String::from_utf8_lossy(&output.stdout).into_owned())
+    }
+
+    /// Where the database is, past every link.
+    pub(crate) fn url(&self) -> &str {
+        &self.url
     }
 
     /// Makes the database remember another primary than the one that answers, as it does after a promotion.

@@ -1,0 +1,131 @@
+//! `claviger doctor` and what weakens the promise, each with a real PostgreSQL. That it sees nodes and a failover is in `faults.rs`.
+use std::{
+    net::TcpListener,
+    os::unix::fs::PermissionsExt,
+    process::Command,
+    time::{Duration, Instant},
+};
+
+use claviger_testkit::{
+    folder,
+    postgres::Cluster,
+    process::Claviger,
+    program::{Program, Signal},
+};
+use tempfile::TempDir;
+
+use super::{LEASE, nodes::Nodes};
+
+#[track_caller]
+fn assert_says(nodes: &Nodes, line: &str) {
+    let (_, said) = nodes.doctor();
+    assert!(said.contains(line), "no {line} in\n{said}");
+}
+
+#[test]
+fn the_doctor_names_a_standby_of_postgres_that_no_commit_waits_for() {
+    let cluster = Cluster::start();
+    let nodes = Nodes::start(&cluster, 1, LEASE, "lease", None);
+    assert_says(&nodes, "ok     no standby follows the database");
+    let (administrator, archive) = (cluster.administrator_url(), folder::temporary("archive"));
+    let mut follow = Command::new("pg_receivewal");
+    follow.args(["--synchronous", "-d", &administrator, "-D"]).arg(archive.path());
+    let _follower = Program::start("pg_receivewal", &follow, Signal::TERM);
+    let begun = Instant::now();
+    while !nodes.doctor().1.contains("WEAK   standbys: 1, and no commit waits for one") {
+        assert!(begun.elapsed() < Duration::from_secs(30), "{}", nodes.doctor().1);
+    }
+    assert!(!nodes.doctor().0);
+    let wait_for = |names: &str| {
+        for sql in [&format!("ALTER SYSTEM SET synchronous_standby_names = '{names}'"), "SELECT pg_reload_conf()"] {
+            let done = Command::new("psql").args([&administrator, "-qXAtc", sql]).status().expect("psql is there");
+            assert!(done.success(), "{sql}");
+        }
+    };
+    wait_for("pg_receivewal");
+    let begun = Instant::now();
+    while !nodes.doctor().1.contains("ok     standbys: 1, and commits wait") {
+        assert!(begun.elapsed() < Duration::from_secs(30), "{}", nodes.doctor().1);
+    }
+    // nothing could be dropped any more when the follower is gone
+    wait_for("");
+}
+
+#[test]
+fn the_doctor_says_what_it_found_of_clocks_leases_and_the_nodes_of_postgres() {
+    let mut nodes = Nodes::start(Cluster::shared(), 1, LEASE, "lease", None);
+    let (well, said) = nodes.doctor();
+    assert!(well, "{said}");
+    for line in [
+        "ok     each connection has a session of the server to itself",
+        "ok     a commit waits for: on",
+        "ok     this machine has a clock of time since boot",
+        "ok     the database's clock differs from this machine's by",
+        " answers there",
+        "note   not looked at: a gateway that remembers answers",
+    ] {
+        assert!(said.contains(line), "no {line} in\n{said}");
+    }
+    let (well, said) = nodes.doctor_with(nodes.url(), &["--lease", "30"]);
+    assert!(!well && said.contains("WEAK   this node is set to leases of 30 s, and would not start"), "{said}");
+    assert!(nodes.servers[0].terminate().success());
+    let (well, said) = nodes.doctor_with(nodes.url(), &["--lease", "30"]);
+    assert!(well && said.contains("would make them so") && said.contains("leases are 2 s long"), "the doctor changed something: {said}");
+}
+
+/// Where nobody can connect to is not what it tells the others.
+#[test]
+fn a_node_that_listens_on_every_address_tells_the_one_that_postgres_sees_it_by() {
+    let (database, data) = (Cluster::shared().fresh_database(), folder::temporary("data"));
+    let folder = data.path().to_str().expect("text");
+    let arguments = ["serve", "--data", folder, "--public", "127.0.0.1:0", "--gateway", "0.0.0.0:0", "--database", database.url()];
+    let node = Program::start("claviger", &Claviger::command(&arguments), Signal::KILL);
+    let port =
+        node.wait_for_line("`Gateway: …`", Duration::from_secs(30), |line| Some(line.strip_prefix("Gateway: ")?.rsplit_once(':')?.1.to_owned()));
+    let said = Claviger::answer(&["doctor", "--data", folder, "--database", database.url()]);
+    assert!(said.contains(&format!(" at 127.0.0.1:{port}, ")) && said.contains(" answers there"), "{said}");
+}
+
+/// PgBouncer in front of the nodes' database.
+fn pooler(nodes: &Nodes, mode: &str) -> (Program, TempDir, String) {
+    let (user, rest) = nodes.url().trim_start_matches("postgres://").split_once('@').expect("a user");
+    let (role, password) = user.split_once(':').expect("a password");
+    let (address, database) = rest.split_once('/').expect("a database");
+    let (host, port) = address.split_once(':').expect("a port");
+    let free = TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("an address");
+    let folder = folder::temporary("pooler");
+    std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o755)).expect("our own");
+    let file = folder.path().join("pgbouncer.ini");
+    let settings = format!(
+        "[databases]\n{database} = host={host} port={port} user={role} password={password}\n\
+         [pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = {}\nauth_type = any\npool_mode = {mode}\nunix_socket_dir =\n\
+         ignore_startup_parameters = options\n",
+        free.port()
+    );
+    std::fs::write(&file, settings).expect("written");
+    // it refuses to run as root
+    let mut command = Command::new("pgbouncer");
+    command.arg(&file);
+    if is_root() {
+        command.args(["-u", "postgres"]);
+    }
+    let program = Program::start("PgBouncer", &command, Signal::TERM);
+    program.wait_for_line("`process up`", Duration::from_secs(10), |line| line.contains("process up").then_some(()));
+    (program, folder, format!("postgres://{user}@{free}/{database}"))
+}
+
+fn is_root() -> bool {
+    let id = Command::new("id").arg("-u").output().expect("id is there");
+    id.stdout.trim_ascii() == b"0"
+}
+
+#[test]
+fn the_doctor_names_a_pooler_that_shares_sessions_of_postgres_and_not_one_that_does_not() {
+    let nodes = Nodes::start(Cluster::shared(), 1, LEASE, "lease", None);
+    for mode in ["transaction", "session"] {
+        let (_pooler, _folder, url) = pooler(&nodes, mode);
+        let (_, said) = nodes.doctor_with(&url, &[]);
+        assert_eq!(said.contains("WEAK   a pooler shares sessions"), mode == "transaction", "{mode}: {said}");
+        assert_eq!(said.contains("ok     each connection has a session"), mode == "session", "{mode}: {said}");
+    }
+}
