@@ -48,9 +48,10 @@ pub fn parse(value: &[u8]) -> Option<Pair> {
     let mut bytes = Zeroizing::new(vec![0; room]);
     let length = BASE64.decode_mut(encoded, &mut bytes).ok().filter(|length| *length <= LONGEST)?;
     bytes.truncate(length);
-    let text = std::str::from_utf8(&bytes).ok()?;
-    let colon = text.find(':')?;
-    if text.chars().any(char::is_control) {
+    let colon = bytes.iter().position(|byte| *byte == b':')?;
+    // most pairs are ASCII, and told at once
+    let plain = bytes.iter().fold(true, |plain, byte| plain & (*byte >= b' ') & (*byte < 0x7f));
+    if !plain && std::str::from_utf8(&bytes).ok()?.chars().any(char::is_control) {
         return None;
     }
     Some(Pair { bytes, colon })

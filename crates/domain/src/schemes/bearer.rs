@@ -36,7 +36,8 @@ fn trim_blanks(mut text: &[u8]) -> &[u8] {
 /// Whether it has the form of a signed JWT in compact serialisation (RFC 7515, section 7.1): three parts. No key of ours has a dot.
 #[must_use]
 pub fn has_token_form(token: &str) -> bool {
-    token.bytes().map(|byte| usize::from(byte == b'.')).sum::<usize>() == 2
+    // counted in bytes, so that the compiler takes many at once
+    token.as_bytes().chunks(255).map(|chunk| usize::from(chunk.iter().map(|byte| u8::from(*byte == b'.')).sum::<u8>())).sum::<usize>() == 2
 }
 
 #[cfg(test)]
