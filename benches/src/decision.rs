@@ -49,12 +49,11 @@ pub(crate) fn measure(rounds: usize) -> anyhow::Result<Vec<Number>> {
 /// API keys, spread over all that are in memory, and a Basic pair; beside one HMAC-SHA-256 of 32 bytes, its key prepared.
 fn keys_and_pairs(runtime: &Runtime, fixture: &Fixture, rounds: usize) -> anyhow::Result<Vec<Number>> {
     let app = &fixture.app;
-    let some = (0..MANY as u64).map(|at| key_headers(fixture, at * CREDENTIALS / MANY as u64)).collect::<anyhow::Result<Vec<_>>>()?;
     let basic = [headers(&fixture.headers("basic")?)?];
     let keyed = Keyed::new(&[7; 32]);
     let (mut keys, mut pairs) = (Pairs::default(), Pairs::default());
     for _ in 0..rounds {
-        let key = nanos_each(MANY, || decide_many(runtime, app, &some, 1))?;
+        let key = spread_over_all(runtime, fixture)?;
         let pair = nanos_each(MANY, || decide_many(runtime, app, &basic, MANY))?;
         let reference = nanos_each(MANY, || {
             for _ in 0..MANY {
@@ -70,6 +69,17 @@ fn keys_and_pairs(runtime: &Runtime, fixture: &Fixture, rounds: usize) -> anyhow
         Number::new("decision_api_key", "ns", beside, &keys, Goal::AtMost(4.0)),
         Number::new("decision_basic", "ns", beside, &pairs, Goal::AtMost(4.0)),
     ])
+}
+
+/// Nanoseconds for an API key, of 4,096 that lie apart. A few requests at a time are made and then judged: a server has just read the fields of
+/// the request that it judges, and what it knows of the credential is what may be cold.
+fn spread_over_all(runtime: &Runtime, fixture: &Fixture) -> anyhow::Result<f64> {
+    let mut nanos = 0.0;
+    for some in (0..MANY as u64).collect::<Vec<_>>().chunks(FEW) {
+        let requests = some.iter().map(|at| key_headers(fixture, at * CREDENTIALS / MANY as u64)).collect::<anyhow::Result<Vec<_>>>()?;
+        nanos += nanos_each(MANY, || decide_many(runtime, &fixture.app, &requests, 1))?;
+    }
+    Ok(nanos)
 }
 
 /// Signed requests, beside the HMAC of the same text, its key prepared.
