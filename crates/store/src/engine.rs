@@ -102,6 +102,24 @@ impl Store {
         }
     }
 
+    /// Returns when whatever was committed before is where a COMMIT has to be: for what was found done already, since whoever did it may have
+    /// been told that its outcome is unknown.
+    ///
+    /// # Errors
+    /// As [`Tx::commit`].
+    pub async fn confirm(&self) -> Result<(), StoreError> {
+        match &self.engine {
+            // nothing is to be seen there that is not on the disk
+            Engine::Sqlite(_) => Ok(()),
+            Engine::Postgres(postgres) => {
+                let pooled = postgres.begin().await?;
+                // a commit that writes nothing waits for nobody; standbys confirm in order
+                pooled.batch("SELECT pg_logical_emit_message(true, 'claviger', 'confirm')").await?;
+                pooled.commit().await
+            }
+        }
+    }
+
     /// What rings when something may have changed.
     #[must_use]
     pub fn doorbell(&self) -> Doorbell {
