@@ -26,6 +26,8 @@ impl Weather {
 pub(crate) struct Link {
     address: String,
     weather: Arc<(Mutex<Weather>, Condvar)>,
+    upstream: Arc<Mutex<String>>,
+    open: Arc<Mutex<Vec<TcpStream>>>,
 }
 
 impl Link {
@@ -33,14 +35,18 @@ impl Link {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
         let address = listener.local_addr().expect("an address").to_string();
         let weather = Arc::new((Mutex::new(Weather::FAIR), Condvar::new()));
-        let (shared, upstream) = (weather.clone(), upstream.to_owned());
+        let upstream = Arc::new(Mutex::new(upstream.to_owned()));
+        let open = Arc::new(Mutex::new(Vec::new()));
+        let (shared, to, noted) = (weather.clone(), upstream.clone(), open.clone());
         thread::spawn(move || {
             for near in listener.incoming().flatten() {
-                let (shared, upstream) = (shared.clone(), upstream.clone());
+                noted.lock().expect("no panic").extend(near.try_clone());
+                let (shared, to) = (shared.clone(), to.clone());
                 thread::spawn(move || {
                     // a connection that is begun while the link is cut hangs like any other
                     wait_until(&shared, |weather| !weather.up_is_cut && !weather.down_is_cut);
-                    let Ok(far) = TcpStream::connect(&upstream) else { return };
+                    let upstream = to.lock().expect("no panic").clone();
+                    let Ok(far) = TcpStream::connect(upstream) else { return };
                     let (Ok(near_too), Ok(far_too)) = (near.try_clone(), far.try_clone()) else { return };
                     let down = shared.clone();
                     thread::spawn(move || copy(far_too, near_too, &down, |weather| weather.down_is_cut));
@@ -48,12 +54,24 @@ impl Link {
                 });
             }
         });
-        Self { address, weather }
+        Self { address, weather, upstream, open }
+    }
+
+    /// From now on connections lead there. Those that are open stay where they are, as when an address is moved between machines.
+    pub(crate) fn lead_to(&self, upstream: &str) {
+        upstream.clone_into(&mut self.upstream.lock().expect("no panic"));
     }
 
     /// `127.0.0.1:…`, where the database seems to be.
     pub(crate) fn address(&self) -> &str {
         &self.address
+    }
+
+    /// Ends every second connection that is open.
+    pub(crate) fn end_every_second(&self) {
+        for connection in self.open.lock().expect("no panic").drain(..).step_by(2) {
+            let _ended = connection.shutdown(Shutdown::Both);
+        }
     }
 
     pub(crate) fn set(&self, weather: Weather) {

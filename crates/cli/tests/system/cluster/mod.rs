@@ -9,6 +9,7 @@ use std::{
 
 use claviger_testkit::postgres::Cluster;
 
+mod failover;
 mod faults;
 mod history;
 mod link;
