@@ -116,7 +116,7 @@ fn with_a_stopped_node(switched_off: Option<&str>) -> Outcome {
     })
 }
 
-fn signal(name: &str, process: u32) {
+pub(super) fn signal(name: &str, process: u32) {
     let sent = std::process::Command::new("kill").args(["-s", name, &process.to_string()]).status().expect("`kill` is there");
     assert!(sent.success(), "kill -s {name} {process}");
 }

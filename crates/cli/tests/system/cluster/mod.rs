@@ -14,22 +14,35 @@ mod faults;
 mod history;
 mod link;
 mod nodes;
+mod server_faults;
+mod writer_faults;
 
 use history::{Asked, Findings, History, Key};
 use nodes::Nodes;
 
 const LEASE: u32 = 2;
 const WRITERS: usize = 8;
-const VERIFIERS: usize = 6;
 
 /// W = 1.2 L + 0.25 s.
 fn longest_wait() -> Duration {
     Duration::from_millis(u64::from(LEASE) * 1200 + 250)
 }
 
-/// How many revocations a kind of fault gets; `./test --long` gives it more.
+/// How many revocations a kind of fault gets.
 fn revocations() -> usize {
-    if std::env::var_os("CLAVIGER_LONG").is_some() { 500 } else { 30 }
+    if is_long() { 10_000 } else { 20 }
+}
+
+/// How many a negative control gets: it must fail, and does so early.
+const CONTROLS: usize = 20;
+
+fn verifiers() -> usize {
+    if is_long() { 32 } else { 6 }
+}
+
+/// `./test --long`
+fn is_long() -> bool {
+    std::env::var_os("CLAVIGER_LONG").is_some()
 }
 
 /// What was seen of an experiment.
@@ -57,7 +70,7 @@ fn experiment(nodes: &Nodes, keys: &[Key], writes: &[usize], fault: impl FnOnce(
     let (history, done, next, returned) = (History::default(), AtomicBool::new(false), AtomicUsize::new(0), AtomicUsize::new(0));
     let took = std::sync::Mutex::new(Vec::new());
     thread::scope(|scope| {
-        for verifier in 0..VERIFIERS {
+        for verifier in 0..verifiers() {
             let (history, done) = (&history, &done);
             scope.spawn(move || {
                 let (mut asked, mut at) = (Vec::new(), verifier * 7);
@@ -111,8 +124,10 @@ fn experiment(nodes: &Nodes, keys: &[Key], writes: &[usize], fault: impl FnOnce(
     Outcome { findings: history.check(keys), took: took.into_inner().expect("no panic") }
 }
 
+/// Three nodes (five in the long runs) and their keys. With a safety switched off it is a negative control.
 fn started(cluster: &Cluster, switched_off: Option<&str>) -> (Nodes, Vec<Key>) {
-    let nodes = Nodes::start(cluster, 3, LEASE, "lease", switched_off);
-    let keys = nodes.keys(revocations());
+    let (count, keys) = if switched_off.is_some() { (3, CONTROLS) } else { (if is_long() { 5 } else { 3 }, revocations()) };
+    let nodes = Nodes::start(cluster, count, LEASE, "lease", switched_off);
+    let keys = nodes.keys(keys);
     (nodes, keys)
 }

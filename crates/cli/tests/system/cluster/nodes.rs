@@ -145,6 +145,14 @@ impl Nodes {
         self.database.cut_connections();
     }
 
+    /// Ends the connections that hear of new revisions.
+    pub(crate) fn cut_listeners(&self) {
+        self.database.run(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity \
+             WHERE datname = current_database() AND state = 'idle' AND query IN ('', 'LISTEN claviger_rev')",
+        );
+    }
+
     /// What a node says that wants another lease than the others'.
     pub(crate) fn try_with_lease(&self, seconds: &str) -> String {
         let data = folder::temporary("data");

@@ -1,0 +1,70 @@
+//! What happens to PostgreSQL itself.
+use std::{
+    thread,
+    time::{Duration, Instant},
+};
+
+use claviger_testkit::postgres::{Cluster, Fsync, Signal};
+
+use super::{Outcome, experiment, longest_wait, nodes::Nodes, started};
+
+/// Connections end again and again while nodes delete.
+fn with_ended_connections(cut: fn(&Nodes), switched_off: Option<&str>) -> Outcome {
+    let (nodes, keys) = started(Cluster::shared(), switched_off);
+    let done = std::sync::atomic::AtomicBool::new(false);
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            while !done.load(std::sync::atomic::Ordering::SeqCst) {
+                cut(&nodes);
+                thread::sleep(Duration::from_millis(150));
+            }
+        });
+        let outcome = experiment(&nodes, &keys, &[0, 1, 2], || thread::sleep(Duration::from_secs(2)));
+        done.store(true, std::sync::atomic::Ordering::SeqCst);
+        outcome
+    })
+}
+
+#[test]
+fn nodes_that_postgres_does_not_ring_accept_nothing_late() {
+    with_ended_connections(Nodes::cut_listeners, None).assert_kept("listeners ended");
+    with_ended_connections(Nodes::cut_listeners, Some("barrier")).assert_broken("listeners ended, no barrier");
+}
+
+#[test]
+fn nodes_whose_connections_to_postgres_are_ended_again_and_again_accept_nothing_late() {
+    with_ended_connections(Nodes::cut_backends, None).assert_kept("all connections ended");
+    with_ended_connections(Nodes::cut_backends, Some("barrier")).assert_broken("all connections ended, no barrier");
+}
+
+/// Connections stand and nobody answers, for longer than any lease.
+#[test]
+fn while_postgres_hangs_nodes_fall_silent_and_accept_nothing_late() {
+    let cluster = Cluster::start_with(Fsync::Off);
+    let (nodes, keys) = started(&cluster, None);
+    let outcome = experiment(&nodes, &keys, &[0, 1, 2], || {
+        cluster.signal_all(Signal::STOP);
+        thread::sleep(longest_wait() + Duration::from_secs(1));
+        cluster.signal_all(Signal::CONT);
+    });
+    outcome.assert_kept("PostgreSQL stopped and let go");
+    assert!(outcome.findings.cannot_say > 0, "they went on: {:?}", outcome.findings);
+    assert_eq!(outcome.findings.deleted, keys.len());
+}
+
+#[test]
+fn a_crash_of_postgres_and_its_recovery_lose_no_revocation() {
+    let mut cluster = Cluster::start_with(Fsync::Off);
+    let (nodes, keys) = started(&cluster, None);
+    let outcome = experiment(&nodes, &keys, &[0, 1, 2], || {
+        for _ in 0..2 {
+            cluster.kill9();
+            let down = Instant::now();
+            cluster.resume();
+            assert!(down.elapsed() < Duration::from_secs(20));
+            thread::sleep(Duration::from_millis(300));
+        }
+    });
+    outcome.assert_kept("PostgreSQL killed");
+    assert_eq!(outcome.findings.deleted, keys.len());
+}
