@@ -104,6 +104,22 @@ impl Connector {
     }
 }
 
+impl Connector {
+    /// Refuses what is between us and the server if it lends a session's connection to others between transactions: notifications, prepared
+    /// statements and settings would go astray.
+    pub(crate) async fn assure_sessions(&self) -> Result<(), StoreError> {
+        let (one, other) = (self.connect(None).await?, self.connect(None).await?);
+        let before = one.backend("").await?;
+        // whoever pools gives the connection that was just given back to the next who wants one, and keeps it for this transaction
+        let meanwhile = other.backend("BEGIN").await?;
+        let after = one.backend("").await?;
+        if before == meanwhile || before != after {
+            return Err(StoreError::Unusable("a pooler in transaction or statement mode is before it; session mode is needed".into()));
+        }
+        Ok(())
+    }
+}
+
 impl Server {
     const fn none() -> Self {
         Self { system: String::new(), timeline: 0 }
@@ -139,6 +155,13 @@ impl Live {
     /// Whether it stands, and no newer primary is known. What an older one says may have been untrue for long.
     pub(crate) fn is_good(&self) -> bool {
         !self.client.is_closed() && locked(&self.newest).as_ref() == Some(&self.server)
+    }
+
+    /// The number of the process that serves this connection just now.
+    async fn backend(&self, first: &str) -> Result<String, StoreError> {
+        let answer = self.client.simple_query(&format!("{first}; SELECT pg_backend_pid()")).await.map_err(|error| failed(&error))?;
+        let number = answer.iter().find_map(|message| if let SimpleQueryMessage::Row(row) = message { row.get(0) } else { None });
+        number.map(str::to_owned).ok_or_else(|| crate::value::unexpected("the number of a process"))
     }
 
     /// Forgets the warnings there were.

@@ -53,9 +53,10 @@ impl Store {
     /// Connects to the PostgreSQL database at `url`, and migrates it as needed, under a lock that other nodes respect.
     ///
     /// # Errors
-    /// When it cannot be reached, or was made by a later version.
+    /// When it cannot be reached, is behind a pooler that does not keep sessions, or was made by a later version.
     pub async fn open_postgres(url: &str) -> Result<Self, StoreError> {
         let postgres = Postgres::connect(url)?;
+        postgres.assure_sessions().await?;
         migrate::postgres(&postgres).await?;
         Ok(Self { engine: Engine::Postgres(Box::new(postgres)) })
     }
@@ -78,6 +79,17 @@ impl Store {
             Engine::Sqlite(sqlite) => Connection::SqliteReader(sqlite.reader()?),
             Engine::Postgres(postgres) => Connection::Postgres(postgres.connection().await?),
         }))
+    }
+
+    /// A connection for reading what a verification waits for: an answer that takes longer than 3 seconds is none.
+    ///
+    /// # Errors
+    /// When the database is not available.
+    pub async fn prompt_reader(&self) -> Result<Reader, StoreError> {
+        match &self.engine {
+            Engine::Sqlite(_) => self.reader().await,
+            Engine::Postgres(postgres) => Ok(Reader(Connection::Postgres(postgres.prompt_connection().await?))),
+        }
     }
 
     /// Begins a transaction that will write. On SQLite it is the only one until it ends.

@@ -24,6 +24,8 @@ use crate::{
 const MIGRATING: i64 = 0x636c_6176_6d69_6772;
 /// Longer than the server's own time-out: reached only when the server cannot be, though the connection still seems to stand.
 const PATIENCE: Duration = Duration::from_secs(12);
+/// The same for verification: whoever waits for it has a request of their own waiting.
+const SHORT_PATIENCE: Duration = Duration::from_secs(3);
 /// Connections for requests, and others for leases: a rush of requests must not end the lease.
 const CONNECTIONS: usize = 16;
 const LEASE_CONNECTIONS: usize = 2;
@@ -47,6 +49,11 @@ impl Postgres {
         Ok(Self { pool: pool(&connector, CONNECTIONS)?, leases: pool(&connector, LEASE_CONNECTIONS)?, connector })
     }
 
+    /// See [`Connector::assure_sessions`].
+    pub(crate) async fn assure_sessions(&self) -> Result<(), StoreError> {
+        timeout(PATIENCE, self.connector.assure_sessions()).await.map_err(|_| silent())?
+    }
+
     /// A connection of its own that hears of new revisions, and what it hears.
     pub(crate) async fn listen(&self) -> Result<Listening, StoreError> {
         let (heard, hears) = tokio::sync::mpsc::channel(1);
@@ -60,6 +67,13 @@ impl Postgres {
 
     pub(crate) async fn connection(&self) -> Result<Pooled, StoreError> {
         Pooled::of(&self.pool).await
+    }
+
+    /// A connection that is given up early.
+    pub(crate) async fn prompt_connection(&self) -> Result<Pooled, StoreError> {
+        let mut pooled = timeout(SHORT_PATIENCE, self.connection()).await.map_err(|_| silent())??;
+        pooled.patience = SHORT_PATIENCE;
+        Ok(pooled)
     }
 
     pub(crate) async fn begin(&self) -> Result<Pooled, StoreError> {

@@ -296,7 +296,7 @@ fn copy(from: &Path, to: &Path) {
 }
 
 /// The program itself, or as PostgreSQL's user when this process is root's. `setpriv` becomes the program, so ids stay true.
-fn as_postgres(program: &Path) -> Command {
+pub(crate) fn as_postgres(program: &Path) -> Command {
     let mut command = if user_when_root().is_some() {
         let mut setpriv = Command::new("setpriv");
         setpriv.args(["--reuid", USER_WHEN_ROOT, "--regid", USER_WHEN_ROOT]).args(["--init-groups", "--"]).arg(program);
@@ -313,7 +313,7 @@ fn as_postgres(program: &Path) -> Command {
     command
 }
 
-fn own_by_postgres(path: &Path) {
+pub(crate) fn own_by_postgres(path: &Path) {
     if let Some((user, group)) = user_when_root() {
         chown(path, Some(user), Some(group)).expect("root may change owners");
     }

@@ -60,6 +60,11 @@ impl Cluster {
         format!("127.0.0.1:{}", self.port)
     }
 
+    /// Roles and passwords, as PgBouncer's `auth_file` has them.
+    pub(crate) fn users_of_poolers(&self) -> String {
+        format!("\"{}\" \"{}\"\n", super::OWNER, self.password)
+    }
+
     /// Stops the postmaster and every process of it, as a machine that hangs; [`Signal::CONT`] lets them go on.
     pub fn signal_all(&self, signal: Signal) {
         let Some(program) = &self.program else { return };

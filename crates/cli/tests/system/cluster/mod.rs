@@ -9,11 +9,13 @@ use std::{
 
 use claviger_testkit::postgres::Cluster;
 
+mod clocks;
 mod failover;
 mod faults;
 mod history;
 mod link;
 mod nodes;
+mod pooler;
 mod server_faults;
 mod writer_faults;
 
@@ -74,6 +76,8 @@ fn experiment(nodes: &Nodes, keys: &[Key], writes: &[usize], fault: impl FnOnce(
             let (history, done) = (&history, &done);
             scope.spawn(move || {
                 let (mut asked, mut at) = (Vec::new(), verifier * 7);
+                // some wait for a node that hangs and so hear what it says on waking; others go on asking the rest
+                let patience = Duration::from_millis(if verifier % 2 == 0 { 30_000 } else { 300 });
                 let mut last_round = None;
                 loop {
                     // nothing may be missed of the time after the last deletion: as long as a lease, and each key on each node once
@@ -85,7 +89,7 @@ fn experiment(nodes: &Nodes, keys: &[Key], writes: &[usize], fault: impl FnOnce(
                     }
                     let (key, node) = (at % keys.len(), (at / keys.len() + verifier) % nodes.servers.len());
                     let sent = Instant::now();
-                    if let Some(verdict) = nodes.verify(node, &keys[key]) {
+                    if let Some(verdict) = nodes.verify_within(patience, node, &keys[key]) {
                         asked.push(Asked { key, node, sent, verdict });
                     }
                     at += 1;

@@ -1,9 +1,12 @@
 //! Several real nodes on one real PostgreSQL, each by a link of its own.
-use std::{sync::Arc, time::Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use claviger_testkit::{
     folder,
-    http::Request,
+    http::{Connection, Request},
     postgres::{Cluster, Database},
     process::Server,
 };
@@ -29,10 +32,21 @@ pub(crate) struct Nodes {
 impl Nodes {
     /// `count` nodes with a lease of `lease` seconds that keep current by `mode`; `switched_off` is a safety that is missing, as a negative control.
     pub(crate) fn start(cluster: &Cluster, count: usize, lease: u32, mode: &str, switched_off: Option<&str>) -> Self {
+        Self::start_in(cluster, &cluster.address(), &vec![Vec::new(); count], lease, mode, switched_off)
+    }
+
+    /// The same with something between the nodes' links and PostgreSQL, at `upstream`, and a node in each of these environments.
+    pub(crate) fn start_in(
+        cluster: &Cluster,
+        upstream: &str,
+        environments: &[Vec<(String, String)>],
+        lease: u32,
+        mode: &str,
+        switched_off: Option<&str>,
+    ) -> Self {
         let database = cluster.fresh_database();
-        let url = database.url().to_owned();
-        let upstream = url.split('@').nth(1).and_then(|rest| rest.split('/').next()).expect("host and port").to_owned();
-        let environment = switched_off.map(|name| ("CLAVIGER_TEST_SWITCH_OFF".to_owned(), name.to_owned())).into_iter().collect();
+        let url = database.url().replace(&cluster.address(), upstream);
+        let switched_off: Vec<_> = switched_off.map(|name| ("CLAVIGER_TEST_SWITCH_OFF".to_owned(), name.to_owned())).into_iter().collect();
         let mut nodes = Self {
             servers: Vec::new(),
             links: Vec::new(),
@@ -40,11 +54,12 @@ impl Nodes {
             database,
             first_data: Arc::new(folder::temporary("data")),
             arguments: ["--lease", &lease.to_string(), "--revocation", mode, "--public-url", "http://api.example.com"].map(str::to_owned).to_vec(),
-            environment,
-            upstream,
+            environment: Vec::new(),
+            upstream: upstream.to_owned(),
             url,
         };
-        for _ in 0..count {
+        for environment in environments {
+            nodes.environment = [environment.as_slice(), &switched_off].concat();
             nodes.add();
         }
         nodes.operator_key = nodes.servers[0].operator_key("experiment");
@@ -113,9 +128,17 @@ impl Nodes {
 
     /// None when there was no answer at all.
     pub(crate) fn verify(&self, node: usize, key: &Key) -> Option<Verdict> {
+        self.verify_within(Duration::from_secs(30), node, key)
+    }
+
+    /// The same by a client with less patience.
+    pub(crate) fn verify_within(&self, patience: Duration, node: usize, key: &Key) -> Option<Verdict> {
         let question =
             json!({ "method": "GET", "path": "/", "headers": { "Authorization": format!("Bearer {}", key.token), "AccountId": key.account } });
-        let answer = Request::post(&self.servers[node].gateway("/v1/verify")).json(&question).try_send().ok()?;
+        let request = Request::post(&self.servers[node].gateway("/v1/verify")).json(&question).header("Connection", "close");
+        let answer =
+            Connection::try_open(self.servers[node].gateway_address()).and_then(|connection| connection.within(patience)?.try_send(&request));
+        let answer = answer.ok()?;
         Some(match (answer.status, answer.json()["verdict"].as_str()) {
             (200, Some("allowed")) => Verdict::Allowed,
             (200, Some("refused")) => Verdict::Refused,
