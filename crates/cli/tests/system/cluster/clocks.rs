@@ -19,7 +19,6 @@ fn clocks_that_run_8_percent_wrong_let_a_node_cut_off_from_postgres_accept_nothi
     outcome.assert_kept("a slow clock cut off");
     assert!(outcome.findings.cannot_say > 0, "{:?}", outcome.findings);
     assert!(outcome.took.iter().any(|took| *took > longest_wait() / 2), "nobody waited for it: {:?}", outcome.took);
-    with_rates(1.08, 0.92, 20).assert_kept("a fast clock cut off");
 }
 
 /// The control: this is what the assumption is for, and the wait is no longer than it has to be.

@@ -3,7 +3,7 @@ use std::{thread, time::Duration};
 
 use claviger_testkit::postgres::{Cluster, Fsync};
 
-use super::{LEASE, Outcome, experiment, history::Verdict, longest_wait, nodes::Nodes, revocations};
+use super::{LEASE, Outcome, experiment, history::Verdict, nodes::Nodes, revocations};
 
 /// The standby is promoted while nodes delete. New connections of two nodes lead to it, of their old ones half still to the old primary; the
 /// third node stays there altogether. `synchronous` is whether a COMMIT on the old primary waited for the standby.
@@ -36,8 +36,6 @@ fn a_failover_of_postgres_to_a_synchronous_standby_beside_the_old_primary_accept
     let outcome = with_a_failover(true, revocations());
     outcome.assert_kept("two primaries");
     assert!(outcome.findings.cannot_say > 0, "{:?}", outcome.findings);
-    let longest = outcome.took.iter().max().expect("some");
-    assert!(*longest < longest_wait() + Duration::from_secs(1), "{longest:?}");
 }
 
 /// The control: when the old primary can commit by itself, its node renews a lease that nobody else sees.

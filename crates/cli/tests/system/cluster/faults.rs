@@ -58,8 +58,6 @@ fn a_node_whose_link_to_postgres_is_cut_accepts_nothing_late() {
     let outcome = with_weather(Weather::CUT, None);
     outcome.assert_kept("a link cut both ways");
     assert!(outcome.findings.cannot_say > 0, "the node that was cut off went on: {:?}", outcome.findings);
-    let longest = outcome.took.iter().max().expect("some");
-    assert!(*longest < longest_wait() + Duration::from_secs(1), "{longest:?}");
 }
 
 #[test]

@@ -17,6 +17,7 @@ mod link;
 mod nodes;
 mod pooler;
 mod server_faults;
+mod versions;
 mod writer_faults;
 
 use history::{Asked, Findings, History, Key};
@@ -52,12 +53,16 @@ struct Outcome {
     findings: Findings,
     /// How long each deletion took that returned.
     took: Vec<Duration>,
+    /// The longest that one waited after its commit to be true everywhere.
+    longest_wait: Duration,
 }
 
 impl Outcome {
     fn assert_kept(&self, what: &str) {
         let Findings { deleted, allowed, refused, violations, .. } = &self.findings;
         assert!(violations.is_empty(), "{what}: {} violations, such as {:#?}", violations.len(), violations.first());
+        let most = longest_wait() + Duration::from_millis(500);
+        assert!(self.longest_wait < most, "{what}: a deletion waited for {:?}", self.longest_wait);
         assert!(*deleted > 0 && *allowed > 0 && *refused > 0, "{what}: nothing was tried: {:?}", self.findings);
     }
 
@@ -125,7 +130,8 @@ fn experiment(nodes: &Nodes, keys: &[Key], writes: &[usize], fault: impl FnOnce(
         }
         done.store(true, Ordering::SeqCst);
     });
-    Outcome { findings: history.check(keys), took: took.into_inner().expect("no panic") }
+    let longest_wait = keys.iter().filter_map(|key| key.waited.get()).max().copied().unwrap_or_default();
+    Outcome { findings: history.check(keys), took: took.into_inner().expect("no panic"), longest_wait }
 }
 
 /// Three nodes (five in the long runs) and their keys. With a safety switched off it is a negative control.

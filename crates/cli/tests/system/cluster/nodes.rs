@@ -1,6 +1,7 @@
 //! Several real nodes on one real PostgreSQL, each by a link of its own.
 use std::{
-    sync::Arc,
+    sync::{Arc, OnceLock},
+    thread,
     time::{Duration, Instant},
 };
 
@@ -103,27 +104,43 @@ impl Nodes {
 
     /// `count` credentials, each with a token, made on the first node and in the memory of every node.
     pub(crate) fn keys(&self, count: usize) -> Vec<Key> {
-        let mut keys = Vec::with_capacity(count);
-        let mut account = String::new();
-        for at in 0..count {
-            if at % 10 == 0 {
-                let made = self.request(0, "POST", "/v1/accounts").json(&json!({ "kind": "corporate", "name": format!("Account {at}") })).send();
-                made.json()["id"].as_str().expect("an id").clone_into(&mut account);
-                self.request(0, "PATCH", &format!("/v1/accounts/{account}")).json(&json!({ "api_access": true })).send().expect(200);
-            }
-            let wish = json!({ "kind": "client", "email": "dev@example.com" });
-            let made = self.request(0, "POST", &format!("/v1/accounts/{account}/credentials")).json(&wish).send().expect(201).json();
-            let exchange = json!({ "clientId": made["public_id"], "clientSecret": made["secret"] });
-            let token = self.servers[0].request("POST", "/auth/token").json(&exchange).send().expect(200).json();
-            let text = |value: &Value| value.as_str().expect("text").to_owned();
-            let key =
-                Key { account: account.clone(), id: text(&made["id"]), token: text(&token["access_token"]), deleted: std::sync::OnceLock::new() };
-            for node in 0..self.servers.len() {
-                assert_eq!(self.verify(node, &key), Some(Verdict::Allowed), "node {node}: a fresh key");
-            }
-            keys.push(key);
-        }
+        const MAKERS: usize = 4;
+        let accounts: Vec<usize> = (0..count.div_ceil(10)).collect();
+        let mut keys: Vec<Key> = thread::scope(|scope| {
+            let makers: Vec<_> = accounts
+                .chunks(accounts.len().div_ceil(MAKERS))
+                .map(|accounts| scope.spawn(|| accounts.iter().flat_map(|_| self.keys_of_an_account(10)).collect::<Vec<_>>()))
+                .collect();
+            makers.into_iter().flat_map(|maker| maker.join().expect("keys can be made")).collect()
+        });
+        keys.truncate(count);
         keys
+    }
+
+    fn keys_of_an_account(&self, count: usize) -> Vec<Key> {
+        let made = self.request(0, "POST", "/v1/accounts").json(&json!({ "kind": "corporate", "name": "Northwind" })).send().expect(201);
+        let account = made.json()["id"].as_str().expect("an id").to_owned();
+        self.request(0, "PATCH", &format!("/v1/accounts/{account}")).json(&json!({ "api_access": true })).send().expect(200);
+        (0..count).map(|_| self.key_of(&account)).collect()
+    }
+
+    fn key_of(&self, account: &str) -> Key {
+        let wish = json!({ "kind": "client", "email": "dev@example.com" });
+        let made = self.request(0, "POST", &format!("/v1/accounts/{account}/credentials")).json(&wish).send().expect(201).json();
+        let exchange = json!({ "clientId": made["public_id"], "clientSecret": made["secret"] });
+        let token = self.servers[0].request("POST", "/auth/token").json(&exchange).send().expect(200).json();
+        let text = |value: &Value| value.as_str().expect("text").to_owned();
+        let key = Key {
+            account: account.to_owned(),
+            id: text(&made["id"]),
+            token: text(&token["access_token"]),
+            deleted: OnceLock::new(),
+            waited: OnceLock::new(),
+        };
+        for node in 0..self.servers.len() {
+            assert_eq!(self.verify(node, &key), Some(Verdict::Allowed), "node {node}: a fresh key");
+        }
+        key
     }
 
     /// None when there was no answer at all.
@@ -153,6 +170,8 @@ impl Nodes {
         match self.request(node, "DELETE", &path).try_send() {
             Ok(answer) if answer.status == 204 => {
                 let _first = key.deleted.set(Instant::now());
+                let waited = answer.header("effective-after-ms").and_then(|text| text.parse().ok()).expect("how long it took");
+                let _first = key.waited.set(Duration::from_millis(waited));
                 true
             }
             Ok(answer) => {
@@ -161,6 +180,11 @@ impl Nodes {
             }
             Err(_) => false,
         }
+    }
+
+    /// Runs SQL past every node.
+    pub(crate) fn run(&self, sql: &str) {
+        self.database.run(sql);
     }
 
     /// Ends every connection that any node has, its listener included.

@@ -5,26 +5,28 @@ use claviger_testkit::{folder, pgbouncer::PgBouncer, postgres::Cluster, process:
 
 use super::{CONTROLS, LEASE, experiment, link::Weather, nodes::Nodes, revocations};
 
-fn through(pooler: &PgBouncer, switched_off: Option<&str>) -> Nodes {
-    Nodes::start_in(Cluster::shared(), &pooler.address(), &vec![Vec::new(); 3], LEASE, "lease", switched_off)
+/// Every node's link leads to this pooler.
+fn by_a_pooler(switched_off: Option<&str>) -> (PgBouncer, Nodes) {
+    let pooler = PgBouncer::start(Cluster::shared(), "session");
+    let nodes = Nodes::start_in(Cluster::shared(), &pooler.address(), &vec![Vec::new(); 3], LEASE, "lease", switched_off);
+    (pooler, nodes)
 }
 
 #[test]
 fn nodes_that_reach_postgres_by_a_pooler_in_session_mode_accept_nothing_late() {
-    let pooler = PgBouncer::start(Cluster::shared(), "session");
-    let nodes = through(&pooler, None);
+    let (_pooler, nodes) = by_a_pooler(None);
     let outcome = experiment(&nodes, &nodes.keys(revocations()), &[0, 1, 2], || {});
     outcome.assert_kept("PgBouncer in session mode");
     let mut took = outcome.took;
     took.sort();
     // they hear of changes: without notifications a change takes until the next heartbeat
     assert!(took[took.len() / 4] < Duration::from_secs(u64::from(LEASE)) / 5, "nobody was rung: {took:?}");
-    drop(nodes);
-    let nodes = through(&pooler, Some("barrier"));
+    let (_pooler, nodes) = by_a_pooler(Some("barrier"));
+    let keys = nodes.keys(CONTROLS);
     for link in &nodes.links {
         link.set(Weather { delay: Duration::from_millis(50), ..Weather::FAIR });
     }
-    experiment(&nodes, &nodes.keys(CONTROLS), &[0, 1, 2], || {}).assert_broken("PgBouncer in session mode, no barrier");
+    experiment(&nodes, &keys, &[0, 1, 2], || {}).assert_broken("PgBouncer in session mode, no barrier");
 }
 
 #[test]
