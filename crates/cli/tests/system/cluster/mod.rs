@@ -59,10 +59,15 @@ struct Outcome {
 
 impl Outcome {
     fn assert_kept(&self, what: &str) {
-        let Findings { deleted, allowed, refused, violations, .. } = &self.findings;
-        assert!(violations.is_empty(), "{what}: {} violations, such as {:#?}", violations.len(), violations.first());
         let most = longest_wait() + Duration::from_millis(500);
         assert!(self.longest_wait < most, "{what}: a deletion waited for {:?}", self.longest_wait);
+        self.assert_never_late(what);
+    }
+
+    /// For when the database itself cannot be reached by who deletes, which then may take longer.
+    fn assert_never_late(&self, what: &str) {
+        let Findings { deleted, allowed, refused, violations, .. } = &self.findings;
+        assert!(violations.is_empty(), "{what}: {} violations, such as {:#?}", violations.len(), violations.first());
         assert!(*deleted > 0 && *allowed > 0 && *refused > 0, "{what}: nothing was tried: {:?}", self.findings);
     }
 

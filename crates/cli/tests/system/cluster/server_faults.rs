@@ -28,14 +28,14 @@ fn with_ended_connections(every: Duration, cut: fn(&Nodes), switched_off: Option
 #[test]
 fn nodes_that_postgres_does_not_ring_accept_nothing_late() {
     let every = Duration::from_millis(100);
-    with_ended_connections(every, Nodes::cut_listeners, None).assert_kept("listeners ended");
+    with_ended_connections(every, Nodes::cut_listeners, None).assert_never_late("listeners ended");
     with_ended_connections(every, Nodes::cut_listeners, Some("barrier")).assert_broken("listeners ended, no barrier");
 }
 
 /// The control is that of the listeners, which are ended here too.
 #[test]
 fn nodes_whose_connections_to_postgres_are_ended_again_and_again_accept_nothing_late() {
-    with_ended_connections(Duration::from_millis(400), Nodes::cut_backends, None).assert_kept("all connections ended");
+    with_ended_connections(Duration::from_millis(400), Nodes::cut_backends, None).assert_never_late("all connections ended");
 }
 
 /// Connections stand and nobody answers, for longer than any lease.
@@ -51,7 +51,7 @@ fn while_postgres_hangs_nodes_fall_silent_and_accept_nothing_late() {
         }
         cluster.signal_all(Signal::CONT);
     });
-    outcome.assert_kept("PostgreSQL stopped and let go");
+    outcome.assert_never_late("PostgreSQL stopped and let go");
     assert_eq!(outcome.findings.deleted, keys.len());
 }
 
@@ -68,6 +68,6 @@ fn a_crash_of_postgres_and_its_recovery_lose_no_revocation() {
             thread::sleep(Duration::from_millis(300));
         }
     });
-    outcome.assert_kept("PostgreSQL killed");
+    outcome.assert_never_late("PostgreSQL killed");
     assert_eq!(outcome.findings.deleted, keys.len());
 }
