@@ -77,7 +77,7 @@ impl Connector {
     }
 
     /// A connection to a primary, no older than any met before. With `rings`, each notification is sent there, if there is room.
-    pub(crate) async fn connect(&self, rings: Option<mpsc::Sender<()>>) -> Result<Live, StoreError> {
+    pub(crate) async fn connect(&self, rings: Option<mpsc::Sender<()>>) -> Result<Box<Live>, StoreError> {
         let (client, mut connection) = self.config.connect(self.tls.clone()).await.map_err(|error| failed(&error))?;
         let warned = Arc::new(AtomicBool::new(false));
         let warns = warned.clone();
@@ -96,7 +96,7 @@ impl Connector {
                 }
             }
         });
-        let mut live = Live { client, statements: Mutex::default(), server: Server::none(), newest: self.newest.clone(), warned, task };
+        let mut live = Box::new(Live { client, statements: Mutex::default(), server: Server::none(), newest: self.newest.clone(), warned, task });
         live.client.batch_execute(BEGIN).await.map_err(|error| failed(&error))?;
         live.server = Server::behind(&live.client).await?;
         live.meet()?;
@@ -201,14 +201,14 @@ impl Drop for Live {
 }
 
 impl managed::Manager for Connector {
-    type Type = Live;
+    type Type = Box<Live>;
     type Error = StoreError;
 
-    async fn create(&self) -> Result<Live, StoreError> {
+    async fn create(&self) -> Result<Box<Live>, StoreError> {
         self.connect(None).await
     }
 
-    async fn recycle(&self, live: &mut Live, _: &managed::Metrics) -> managed::RecycleResult<StoreError> {
+    async fn recycle(&self, live: &mut Box<Live>, _: &managed::Metrics) -> managed::RecycleResult<StoreError> {
         if live.is_good() { Ok(()) } else { Err(managed::RecycleError::message("it is closed, or leads to a former primary")) }
     }
 }

@@ -113,7 +113,7 @@ fn pool(connector: &Connector, size: usize) -> Result<Pool<Connector>, StoreErro
 /// See [`Postgres::listen`].
 #[derive(Debug)]
 pub(crate) struct Listening {
-    live: Live,
+    live: Box<Live>,
     hears: tokio::sync::mpsc::Receiver<()>,
 }
 

@@ -9,6 +9,7 @@ pub mod folder;
 pub mod gateway;
 pub mod http;
 pub mod http2;
+pub mod namespace;
 pub mod nginx;
 pub mod pgbouncer;
 pub mod postgres;

@@ -62,8 +62,17 @@ impl Watcher {
 
 impl Link {
     pub(crate) fn to(upstream: &str) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-        let address = listener.local_addr().expect("an address").to_string();
+        Self::at("127.0.0.1", upstream)
+    }
+
+    /// On every address: a node on a network of its own finds it at the end of its cable, which is yet to be laid.
+    pub(crate) fn at_every_address(upstream: &str) -> Self {
+        Self::at("0.0.0.0", upstream)
+    }
+
+    fn at(host: &str, upstream: &str) -> Self {
+        let listener = TcpListener::bind((host, 0)).expect("a free port");
+        let address = format!("127.0.0.1:{}", listener.local_addr().expect("an address").port());
         let weather = Arc::new((Mutex::new(Weather::FAIR), Condvar::new()));
         let upstream = Arc::new(Mutex::new(upstream.to_owned()));
         let open = Arc::new(Mutex::new(Vec::new()));

@@ -14,6 +14,7 @@ mod failover;
 mod faults;
 mod history;
 mod link;
+mod namespaces;
 mod nodes;
 mod pooler;
 mod server_faults;

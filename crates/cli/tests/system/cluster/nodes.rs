@@ -8,6 +8,7 @@ use std::{
 use claviger_testkit::{
     folder,
     http::{Connection, Request},
+    namespace::Namespace,
     postgres::{Cluster, Database},
     process::Server,
 };
@@ -21,6 +22,8 @@ use super::{
 pub(crate) struct Nodes {
     pub(crate) servers: Vec<Server>,
     pub(crate) links: Vec<Link>,
+    /// One for each node, if each has a network of its own.
+    pub(crate) namespaces: Vec<Namespace>,
     pub(crate) operator_key: String,
     database: Database,
     first_data: Arc<tempfile::TempDir>,
@@ -51,6 +54,7 @@ impl Nodes {
         let mut nodes = Self {
             servers: Vec::new(),
             links: Vec::new(),
+            namespaces: Vec::new(),
             operator_key: String::new(),
             database,
             first_data: Arc::new(folder::temporary("data")),
@@ -61,6 +65,20 @@ impl Nodes {
         };
         for environment in environments {
             nodes.environment = [environment.as_slice(), &switched_off].concat();
+            nodes.add();
+        }
+        if let Some(first) = nodes.servers.first() {
+            nodes.operator_key = first.operator_key("experiment");
+        }
+        nodes
+    }
+
+    /// `count` nodes, each on a network of its own.
+    pub(crate) fn start_apart(cluster: &Cluster, count: usize, lease: u32, switched_off: Option<&str>) -> Self {
+        let mut nodes = Self::start_in(cluster, &cluster.address(), &[], lease, "lease", switched_off);
+        nodes.environment = switched_off.map(|name| ("CLAVIGER_TEST_SWITCH_OFF".to_owned(), name.to_owned())).into_iter().collect();
+        for _ in 0..count {
+            nodes.namespaces.push(Namespace::plan());
             nodes.add();
         }
         nodes.operator_key = nodes.servers[0].operator_key("experiment");
@@ -89,12 +107,22 @@ impl Nodes {
     }
 
     fn add_in(&mut self, data: Arc<tempfile::TempDir>) {
-        let link = Link::to(&self.upstream);
-        let url = self.url.replace(&self.upstream, link.address());
+        let namespace = self.namespaces.get(self.servers.len());
+        let link = if namespace.is_some() { Link::at_every_address(&self.upstream) } else { Link::to(&self.upstream) };
+        let address =
+            namespace.map_or_else(|| link.address().to_owned(), |namespace| link.address().replace("127.0.0.1", &namespace.database_address()));
+        // for a node on a network of its own its database is not on its own machine
+        let mut url = self.url.replace(&self.upstream, &address);
+        if namespace.is_some() {
+            url.push_str("?sslmode=disable");
+        }
         let mut arguments: Vec<&str> = self.arguments.iter().map(String::as_str).collect();
         arguments.extend(["--database", &url]);
         let environment: Vec<(&str, &str)> = self.environment.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
-        self.servers.push(Server::start_with("serve", &arguments, &environment, data));
+        self.servers.push(match namespace {
+            Some(namespace) => Server::start_in(namespace, &arguments, &environment, data),
+            None => Server::start_with("serve", &arguments, &environment, data),
+        });
         self.links.push(link);
     }
 
