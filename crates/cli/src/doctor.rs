@@ -5,10 +5,7 @@ use claviger_server::{
     app::App,
     cluster::{LeaseClock, Mode},
 };
-use claviger_store::{
-    Store,
-    lease::{About, Cluster, Node},
-};
+use claviger_store::lease::{About, Cluster, Node};
 
 use crate::{check, print, serve, settings};
 
@@ -44,14 +41,13 @@ pub(crate) async fn run(flags: &settings::Flags) -> anyhow::Result<()> {
     // to open with a wish would be to fulfil it
     let wished = settings.lease.take();
     let mut findings = Vec::new();
-    if let Some(url) = &settings.database {
-        findings.push(match Store::shares_sessions(url).await? {
-            false => Well("each connection has a session of the server to itself".to_owned()),
-            true => Weak("a pooler shares sessions among connections (transaction or statement mode): use its session mode, or none".to_owned()),
-        });
-    }
+    let on_postgres = settings.database.is_some();
     let examined = async {
         let app = serve::open_beside(settings).await?;
+        if on_postgres {
+            // or it could not have been opened
+            findings.push(Well("each connection has a session of the server to itself".to_owned()));
+        }
         examine(&app, wished, &mut findings).await
     };
     let examined = examined.await;

@@ -55,9 +55,10 @@ impl Store {
     /// Connects to the PostgreSQL database at `url`, and migrates it as needed, under a lock that other nodes respect.
     ///
     /// # Errors
-    /// When it cannot be reached, or was made by a later version.
+    /// When it cannot be reached, is behind a pooler that does not keep sessions, or was made by a later version.
     pub async fn open_postgres(url: &str) -> Result<Self, StoreError> {
         let postgres = Postgres::connect(url)?;
+        postgres.assure_sessions().await?;
         migrate::postgres(&postgres).await?;
         Ok(Self { engine: Engine::Postgres(Box::new(postgres)) })
     }
@@ -80,6 +81,17 @@ impl Store {
             Engine::Sqlite(sqlite) => Connection::SqliteReader(sqlite.reader()?),
             Engine::Postgres(postgres) => Connection::Postgres(postgres.connection().await?),
         }))
+    }
+
+    /// A connection for reading what a verification waits for: an answer that takes longer than 3 seconds is none.
+    ///
+    /// # Errors
+    /// When the database is not available.
+    pub async fn prompt_reader(&self) -> Result<Reader, StoreError> {
+        match &self.engine {
+            Engine::Sqlite(_) => self.reader().await,
+            Engine::Postgres(postgres) => Ok(Reader(Connection::Postgres(postgres.prompt_connection().await?))),
+        }
     }
 
     /// Begins a transaction that will write. On SQLite it is the only one until it ends.
@@ -119,13 +131,22 @@ impl Store {
         }
     }
 
-    /// Whether connections to the PostgreSQL database at `url` share sessions of the server: then something between pools them by
-    /// transaction or by statement.
+    /// Returns when whatever was committed before is where a COMMIT has to be: for what was found done already, since whoever did it may have
+    /// been told that its outcome is unknown.
     ///
     /// # Errors
-    /// When it cannot be reached.
-    pub async fn shares_sessions(url: &str) -> Result<bool, StoreError> {
-        Postgres::connect(url)?.shares_sessions().await
+    /// As [`Tx::commit`].
+    pub async fn confirm(&self) -> Result<(), StoreError> {
+        match &self.engine {
+            // nothing is to be seen there that is not on the disk
+            Engine::Sqlite(_) => Ok(()),
+            Engine::Postgres(postgres) => {
+                let pooled = postgres.begin().await?;
+                // a commit that writes nothing waits for nobody; standbys confirm in order
+                pooled.batch("SELECT pg_logical_emit_message(true, 'claviger', 'confirm')").await?;
+                pooled.commit().await
+            }
+        }
     }
 
     /// What rings when something may have changed.

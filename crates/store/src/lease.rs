@@ -1,7 +1,7 @@
 //! Leases: the nodes that may answer from memory, and what they have acknowledged. The rules are `claviger-lease`'s; here they are rows.
 use claviger_domain::time::Timestamp;
 
-use crate::{Reader, Store, StoreError, Tx, value::Row};
+use crate::{Reader, Store, StoreError, Tx, migrate::KNOWN, value::Row};
 
 /// A node, as others see it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -119,12 +119,15 @@ impl Store {
     /// Registers a node, which may not serve yet.
     ///
     /// # Errors
-    /// [`StoreError::Unusable`] when the nodes' leases are not `lease_ms` long any more.
+    /// [`StoreError::Unusable`] when the nodes' leases are not `lease_ms` long any more, or a later Claviger has the database for itself.
     pub async fn register(&self, node: &Node, lease_ms: i64) -> Result<(), StoreError> {
         let mut tx = self.begin().await?;
         let present = tx.lock_cluster().await?;
         if present != lease_ms {
             return Err(other_terms(present));
+        }
+        if !tx.query("SELECT version FROM migration WHERE version > $1 AND name LIKE '%_alone'", &[KNOWN.into()]).await?.is_empty() {
+            return Err(StoreError::Unusable("a later Claviger has migrated it, beside which this one cannot run".into()));
         }
         let sql = "INSERT INTO lease (node, acked, beat, address, version, began_at) VALUES ($1, $2, $3, $4, $5, $6)";
         let values = [(&node.id).into(), node.acked.into(), node.beat.into(), (&node.address).into(), (&node.version).into(), node.began_at.into()];
@@ -155,12 +158,14 @@ impl Store {
 }
 
 impl Tx {
-    /// Writes what a node has applied, and moves its beat. False when its row is gone.
+    /// Writes what a node has applied, and moves its beat. False when its row is gone, or a later Claviger has the database for itself.
     ///
     /// # Errors
     /// When the database is not available.
     pub async fn acknowledge(&mut self, id: &str, acked: i64) -> Result<bool, StoreError> {
-        let met = self.execute("UPDATE lease SET acked = $2, beat = beat + 1 WHERE node = $1", &[id.into(), acked.into()]).await?;
+        let sql = "UPDATE lease SET acked = $2, beat = beat + 1 WHERE node = $1 \
+                   AND NOT EXISTS (SELECT 1 FROM migration WHERE version > $3 AND name LIKE '%_alone')";
+        let met = self.execute(sql, &[id.into(), acked.into(), KNOWN.into()]).await?;
         Ok(met == 1)
     }
 

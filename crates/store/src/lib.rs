@@ -1,6 +1,7 @@
 //! SQLite and PostgreSQL behind one concrete type. SQL lives here and nowhere else; one SQL text serves both engines.
 #![warn(missing_docs)]
 
+mod connection;
 mod doorbell;
 mod engine;
 mod migrate;

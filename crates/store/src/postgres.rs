@@ -4,18 +4,19 @@ use std::{
     time::Duration,
 };
 
-use deadpool_postgres::{Hook, HookError, Manager, ManagerConfig, Object, Pool, RecyclingMethod, Runtime, Timeouts};
+use deadpool::{
+    Runtime,
+    managed::{Object, Pool, PoolError, Timeouts},
+};
 use tokio::time::timeout;
 use tokio_postgres::{
-    AsyncMessage, SimpleQueryMessage,
     error::SqlState,
     types::{IsNull, ToSql, Type, private::BytesMut},
 };
 
-use tokio_postgres_rustls::MakeRustlsConnect;
-
 use crate::{
-    StoreError, tls,
+    StoreError,
+    connection::{Connector, Live},
     value::{Row, Value},
 };
 
@@ -23,69 +24,56 @@ use crate::{
 const MIGRATING: i64 = 0x636c_6176_6d69_6772;
 /// Longer than the server's own time-out: reached only when the server cannot be, though the connection still seems to stand.
 const PATIENCE: Duration = Duration::from_secs(12);
+/// The same for verification: whoever waits for it has a request of their own waiting.
+const SHORT_PATIENCE: Duration = Duration::from_secs(3);
 /// Connections for requests, and others for leases: a rush of requests must not end the lease.
 const CONNECTIONS: usize = 16;
 const LEASE_CONNECTIONS: usize = 2;
 
 #[derive(Clone)]
 pub(crate) struct Postgres {
-    pool: Pool,
-    leases: Pool,
-    config: tokio_postgres::Config,
-    connector: MakeRustlsConnect,
+    connector: Connector,
+    pool: Pool<Connector>,
+    leases: Pool<Connector>,
 }
 
 impl std::fmt::Debug for Postgres {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        // the configuration holds the password
-        f.debug_struct("Postgres").field("pool", &self.pool.status()).finish_non_exhaustive()
+        f.debug_struct("Postgres").field("connector", &self.connector).field("pool", &self.pool.status()).finish_non_exhaustive()
     }
 }
 
 impl Postgres {
     pub(crate) fn connect(url: &str) -> Result<Self, StoreError> {
-        let (mut config, connector) = tls::read(url)?;
-        if config.get_application_name().is_none() {
-            config.application_name("claviger");
-        }
-        if config.get_connect_timeout().is_none() {
-            config.connect_timeout(Duration::from_secs(5));
-        }
-        // a peer that is gone is noticed though nothing is asked of it
-        config.keepalives_idle(Duration::from_secs(15));
-        config.tcp_user_timeout(Duration::from_secs(15));
-        // A statement that hangs must not hold an account's lock for ever. And compiling one costs a thousand times what ours take to run; the
-        // planner would, for tables whose size it does not know yet.
-        let options = format!(
-            "{} -c jit=off -c statement_timeout=10s -c lock_timeout=5s -c idle_in_transaction_session_timeout=30s",
-            config.get_options().unwrap_or_default()
-        );
-        config.options(options.trim());
-        Ok(Self { pool: pool(&config, &connector, CONNECTIONS)?, leases: pool(&config, &connector, LEASE_CONNECTIONS)?, config, connector })
+        let connector = Connector::to(url)?;
+        Ok(Self { pool: pool(&connector, CONNECTIONS)?, leases: pool(&connector, LEASE_CONNECTIONS)?, connector })
+    }
+
+    /// See [`Connector::assure_sessions`].
+    pub(crate) async fn assure_sessions(&self) -> Result<(), StoreError> {
+        timeout(PATIENCE, self.connector.assure_sessions()).await.map_err(|_| silent())?
     }
 
     /// A connection of its own that hears of new revisions, and what it hears.
     pub(crate) async fn listen(&self) -> Result<Listening, StoreError> {
+        let (heard, hears) = tokio::sync::mpsc::channel(1);
         let connecting = async {
-            let (client, mut connection) = self.config.connect(self.connector.clone()).await.map_err(|error| failed(&error))?;
-            let (heard, hears) = tokio::sync::mpsc::channel(1);
-            let connection = tokio::spawn(async move {
-                while let Some(Ok(message)) = std::future::poll_fn(|context| connection.poll_message(context)).await {
-                    if matches!(message, AsyncMessage::Notification(_)) {
-                        // full: a ring is waiting to be heard, which says as much
-                        let _ = heard.try_send(());
-                    }
-                }
-            });
-            let listening = Listening { client, hears, connection };
-            listening.client.batch_execute("LISTEN claviger_rev").await.map_err(|error| failed(&error))?;
-            Ok(listening)
+            let live = self.connector.connect(Some(heard)).await?;
+            live.client().batch_execute("LISTEN claviger_rev").await.map_err(|error| failed(&error))?;
+            Ok(Listening { live, hears })
         };
         timeout(Duration::from_secs(5), connecting).await.map_err(|_| silent())?
     }
 
     pub(crate) async fn connection(&self) -> Result<Pooled, StoreError> {
         Pooled::of(&self.pool).await
+    }
+
+    /// A connection that is given up early.
+    pub(crate) async fn prompt_connection(&self) -> Result<Pooled, StoreError> {
+        let mut pooled = timeout(SHORT_PATIENCE, self.connection()).await.map_err(|_| silent())??;
+        pooled.patience = SHORT_PATIENCE;
+        Ok(pooled)
     }
 
     pub(crate) async fn begin(&self) -> Result<Pooled, StoreError> {
@@ -102,15 +90,6 @@ impl Postgres {
         Ok(pooled)
     }
 
-    /// Whether two connections share sessions of the server. A transaction keeps its session: if it is the other connection's, or the other
-    /// has got another meanwhile, neither has one of its own.
-    pub(crate) async fn shares_sessions(&self) -> Result<bool, StoreError> {
-        let one = self.connection().await?;
-        let first = one.session().await?;
-        let other = self.begin().await?;
-        Ok(other.session().await? == first || one.session().await? != first)
-    }
-
     /// A transaction in which no other node migrates.
     pub(crate) async fn begin_migration(&self) -> Result<Pooled, StoreError> {
         let mut pooled = self.begin().await?;
@@ -121,20 +100,12 @@ impl Postgres {
     }
 }
 
-fn pool(config: &tokio_postgres::Config, connector: &MakeRustlsConnect, size: usize) -> Result<Pool, StoreError> {
-    let manager = Manager::from_config(config.clone(), connector.clone(), ManagerConfig { recycling_method: RecyclingMethod::Fast });
+fn pool(connector: &Connector, size: usize) -> Result<Pool<Connector>, StoreError> {
     let wait = Some(Duration::from_secs(5));
-    Pool::builder(manager)
+    Pool::builder(connector.clone())
         .max_size(size)
         .timeouts(Timeouts { wait, create: wait, recycle: wait })
         .runtime(Runtime::Tokio1)
-        // off and local acknowledge what a crash or a failover loses; whatever else the administrator chose keeps more
-        .post_create(Hook::async_fn(|client, _| {
-            Box::pin(async move {
-                let raise = "SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') IN ('off', 'local')";
-                client.batch_execute(raise).await.map_err(HookError::Backend)
-            })
-        }))
         .build()
         .map_err(|error| StoreError::Unusable(error.to_string()))
 }
@@ -142,9 +113,8 @@ fn pool(config: &tokio_postgres::Config, connector: &MakeRustlsConnect, size: us
 /// See [`Postgres::listen`].
 #[derive(Debug)]
 pub(crate) struct Listening {
-    client: tokio_postgres::Client,
+    live: Box<Live>,
     hears: tokio::sync::mpsc::Receiver<()>,
-    connection: tokio::task::JoinHandle<()>,
 }
 
 impl Listening {
@@ -154,41 +124,40 @@ impl Listening {
             match timeout(Duration::from_secs(2), self.hears.recv()).await {
                 Ok(Some(())) => return Ok(()),
                 Ok(None) => return Err(silent()),
-                Err(_) => {
-                    timeout(Duration::from_secs(2), self.client.batch_execute("")).await.map_err(|_| silent())?.map_err(|error| failed(&error))?
-                }
+                Err(_) if !self.live.is_good() => return Err(silent()),
+                Err(_) => timeout(Duration::from_secs(2), self.live.client().batch_execute(""))
+                    .await
+                    .map_err(|_| silent())?
+                    .map_err(|error| failed(&error))?,
             }
         }
-    }
-}
-
-impl Drop for Listening {
-    fn drop(&mut self) {
-        self.connection.abort();
     }
 }
 
 /// A connection on loan from the pool.
 #[derive(Debug)]
 pub(crate) struct Pooled {
-    object: Option<Object>,
+    object: Option<Object<Connector>>,
     /// Whether a transaction is open, or nobody knows in what state it is: then the connection is closed instead of given back.
     open: AtomicBool,
     patience: Duration,
 }
 
 impl Pooled {
-    async fn of(pool: &Pool) -> Result<Self, StoreError> {
-        let object = pool.get().await.map_err(|error| StoreError::Unavailable(with_causes(&error)))?;
+    async fn of(pool: &Pool<Connector>) -> Result<Self, StoreError> {
+        let object = pool.get().await.map_err(|error| match error {
+            PoolError::Backend(error) => error,
+            error => StoreError::Unavailable(with_causes(&error)),
+        })?;
         Ok(Self { object: Some(object), open: AtomicBool::new(false), patience: PATIENCE })
     }
 
     pub(crate) async fn query(&self, sql: &'static str, parameters: &[Value]) -> Result<Vec<Row>, StoreError> {
         let object = self.object()?;
         let rows = self.answered(async {
-            let statement = object.prepare_cached(sql).await?;
+            let statement = object.prepared(sql).await?;
             let parameters: Vec<&(dyn ToSql + Sync)> = parameters.iter().take(statement.params().len()).map(|value| value as _).collect();
-            object.query(&statement, &parameters).await
+            object.client().query(&statement, &parameters).await
         });
         rows.await?.iter().map(read).collect()
     }
@@ -196,22 +165,15 @@ impl Pooled {
     pub(crate) async fn execute(&self, sql: &'static str, parameters: &[Value]) -> Result<u64, StoreError> {
         let object = self.object()?;
         self.answered(async {
-            let statement = object.prepare_cached(sql).await?;
+            let statement = object.prepared(sql).await?;
             let parameters: Vec<&(dyn ToSql + Sync)> = parameters.iter().take(statement.params().len()).map(|value| value as _).collect();
-            object.execute(&statement, &parameters).await
+            object.client().execute(&statement, &parameters).await
         })
         .await
     }
 
-    /// The server process that answers. Asked without preparing anything, so that any pooler lets it through.
-    async fn session(&self) -> Result<String, StoreError> {
-        let answer = self.answered(self.object()?.simple_query("SELECT pg_backend_pid()")).await?;
-        let pid = answer.iter().find_map(|message| if let SimpleQueryMessage::Row(row) = message { row.get(0) } else { None });
-        pid.map(str::to_owned).ok_or_else(|| crate::value::unexpected("a session"))
-    }
-
     pub(crate) async fn batch(&self, sql: &str) -> Result<(), StoreError> {
-        self.answered(self.object()?.batch_execute(sql)).await
+        self.answered(self.object()?.client().batch_execute(sql)).await
     }
 
     /// What the server answers, or that it does not.
@@ -225,16 +187,20 @@ impl Pooled {
 
     pub(crate) async fn commit(self) -> Result<(), StoreError> {
         // A time-out would break off the wait for a synchronous standby, and then the server reports success (with a warning only) for
-        // what a failover would lose. Ours makes the outcome unknown instead.
+        // what a failover would lose. Ours makes the outcome unknown instead, and so does any warning: an administrator can break it off too.
+        self.object()?.expect_no_warning();
         self.batch("SET LOCAL statement_timeout = 0; COMMIT").await.map_err(|error| match error {
             StoreError::Unavailable(why) => StoreError::Unknown(why),
             other => other,
         })?;
+        if self.object()?.has_warned() {
+            return Err(StoreError::Unknown("the server warned while it committed".into()));
+        }
         self.open.store(false, Ordering::Relaxed);
         Ok(())
     }
 
-    fn object(&self) -> Result<&Object, StoreError> {
+    fn object(&self) -> Result<&Object<Connector>, StoreError> {
         self.object.as_ref().ok_or_else(|| StoreError::Unusable("the connection was already given back".into()))
     }
 }
@@ -285,7 +251,7 @@ fn read(row: &tokio_postgres::Row) -> Result<Row, StoreError> {
     Ok(Row::new(values))
 }
 
-fn failed(error: &tokio_postgres::Error) -> StoreError {
+pub(crate) fn failed(error: &tokio_postgres::Error) -> StoreError {
     match error.code() {
         Some(&SqlState::UNIQUE_VIOLATION) => StoreError::Duplicate,
         // connection exceptions, insufficient resources, operator intervention, lock and statement time-outs, serialization, deadlock, read-only standby

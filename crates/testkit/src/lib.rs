@@ -4,11 +4,14 @@
 //! Nothing here outlives the test process, however that ends (see [`program`] and [`folder`]).
 
 pub mod browser;
+pub mod clocks;
 pub mod folder;
 pub mod gateway;
 pub mod http;
 pub mod http2;
+pub mod namespace;
 pub mod nginx;
+pub mod pgbouncer;
 pub mod postgres;
 pub mod process;
 pub mod program;

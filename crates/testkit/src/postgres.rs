@@ -17,8 +17,11 @@ use std::time::Duration;
 use rustix::process::geteuid;
 use tempfile::TempDir;
 
-use crate::program::{Program, Signal};
+use crate::program::Program;
+pub use crate::program::Signal;
 use crate::{folder, target};
+
+mod standby;
 
 /// Raise it when the recipe of [`make_template`] changes, so that no template of an older recipe is used.
 const RECIPE: u32 = 1;
@@ -82,18 +85,14 @@ impl Cluster {
         let template = template(&binaries);
         let folder = folder::temporary("postgres");
         copy(&template.join("data"), &folder.path().join("data"));
-        if let Some((user, group)) = user_when_root() {
-            // The data keep their owner when root copies them; the folder around them does not have it yet.
-            chown(folder.path(), Some(user), Some(group)).expect("root may change owners");
-        }
+        // The data keep their owner when root copies them; the folder around them does not have it yet.
+        own_by_postgres(folder.path());
         let password = std::fs::read_to_string(template.join("password")).expect("it lies there");
         for (name, text) in identity.iter().flat_map(|(certificate, key)| [("server.crt", certificate), ("server.key", key)]) {
             let path = folder.path().join("data").join(name);
             std::fs::write(&path, text).expect("it is our folder");
             std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).expect("it is our file");
-            if let Some((user, group)) = user_when_root() {
-                chown(&path, Some(user), Some(group)).expect("root may change owners");
-            }
+            own_by_postgres(&path);
         }
         let mut cluster = Self { program: None, folder, binaries, password, port: 0, fsync, encrypts: identity.is_some() };
         cluster.resume();
@@ -110,7 +109,8 @@ impl Cluster {
     pub fn fresh_database(&self) -> Database {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         let name = format!("test_{}", NUMBER.fetch_add(1, Ordering::Relaxed));
-        let administrator = self.administrator_url();
+        // a primary that has lost its standby must not keep us from cleaning up
+        let administrator = format!("{}?options=-c%20synchronous_commit%3Dlocal", self.administrator_url());
         run_sql(&administrator, &format!("CREATE DATABASE {name} OWNER {OWNER}"))
             .unwrap_or_else(|error| panic!("{name} could not be created: {error}\n{}", self.output()));
         Database { url: self.url(OWNER, &name), name, administrator }
@@ -134,7 +134,7 @@ impl Cluster {
         for _ in 0..5 {
             let port = if self.port == 0 { free_port() } else { self.port };
             let program = self.launch(port);
-            let ready = program.find_line(DEADLINE, |line| line.contains("database system is ready to accept connections").then_some(()));
+            let ready = program.find_line(DEADLINE, |line| line.contains("database system is ready to accept").then_some(()));
             if ready.is_ok() {
                 self.port = port;
                 self.program = Some(program);
@@ -249,10 +249,8 @@ fn make_template(binaries: &Path, template: &Path) {
     let password_file = folder.path().join("password");
     let password = random_password();
     std::fs::write(&password_file, &password).expect("it is our folder");
-    if let Some((user, group)) = user_when_root() {
-        for path in [folder.path(), &password_file] {
-            chown(path, Some(user), Some(group)).expect("root may change owners");
-        }
+    for path in [folder.path(), &password_file] {
+        own_by_postgres(path);
     }
     let mut initdb = as_postgres(&binaries.join("initdb"));
     initdb
@@ -298,7 +296,7 @@ fn copy(from: &Path, to: &Path) {
 }
 
 /// The program itself, or as PostgreSQL's user when this process is root's. `setpriv` becomes the program, so ids stay true.
-fn as_postgres(program: &Path) -> Command {
+pub(crate) fn as_postgres(program: &Path) -> Command {
     let mut command = if user_when_root().is_some() {
         let mut setpriv = Command::new("setpriv");
         setpriv.args(["--reuid", USER_WHEN_ROOT, "--regid", USER_WHEN_ROOT]).args(["--init-groups", "--"]).arg(program);
@@ -313,6 +311,12 @@ fn as_postgres(program: &Path) -> Command {
         }
     }
     command
+}
+
+pub(crate) fn own_by_postgres(path: &Path) {
+    if let Some((user, group)) = user_when_root() {
+        chown(path, Some(user), Some(group)).expect("root may change owners");
+    }
 }
 
 /// The numbers of PostgreSQL's user and group when this process is root's.
@@ -346,8 +350,11 @@ pub(crate) fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("there is a free port").port()
 }
 
-/// On a thread of its own, so that tests may call this with or without a runtime around them.
-fn run_sql(url: &str, sql: &str) -> Result<(), tokio_postgres::Error> {
+/// Runs statements. On a thread of its own, so that tests may call this with or without a runtime around them.
+///
+/// # Errors
+/// What the server says, or that it is not there.
+pub fn run_sql(url: &str, sql: &str) -> Result<(), tokio_postgres::Error> {
     let run = async {
         let (client, connection) = tokio_postgres::connect(url, tokio_postgres::NoTls).await?;
         let connection = tokio::spawn(connection);

@@ -9,6 +9,7 @@ use tempfile::TempDir;
 
 use crate::folder;
 use crate::http::Request;
+use crate::namespace::Namespace;
 use crate::program::{Program, Signal};
 
 /// How long it may take to say where it listens. A debug build on a busy machine, not a promise.
@@ -111,6 +112,27 @@ impl Server {
         Self { program, data, command: command.to_owned(), arguments, environment, public, gateway, earlier_output: String::new() }
     }
 
+    /// `claviger serve` on a network of its own.
+    pub fn start_in(namespace: &Namespace, arguments: &[&str], environment: &[(&str, &str)], data: Arc<TempDir>) -> Self {
+        let arguments: Vec<String> = arguments.iter().map(|&a| a.to_owned()).collect();
+        let environment: Vec<(String, String)> = environment.iter().map(|&(name, value)| (name.to_owned(), value.to_owned())).collect();
+        let any = format!("{}:0", namespace.own_address());
+        let inner = command_of("serve", &arguments, &environment, data.path(), &any, &any);
+        let entry = namespace.entry();
+        let mut command = Command::new(&entry[0]);
+        command.args(&entry[1..]).arg(inner.get_program()).args(inner.get_args());
+        for (name, value) in inner.get_envs() {
+            match value {
+                Some(value) => command.env(name, value),
+                None => command.env_remove(name),
+            };
+        }
+        let program = Program::start("claviger", &command, Signal::KILL);
+        namespace.lay_cables(program.id());
+        let (public, gateway) = addresses(&program);
+        Self { program, data, command: "serve".to_owned(), arguments, environment, public, gateway, earlier_output: String::new() }
+    }
+
     /// `http://127.0.0.1:…` of the public listener and a path.
     pub fn public(&self, path: &str) -> String {
         format!("{}{path}", self.public)
@@ -202,6 +224,10 @@ impl Server {
 }
 
 fn launch(command: &str, arguments: &[String], environment: &[(String, String)], data: &Path, public: &str, gateway: &str) -> Program {
+    Program::start("claviger", &command_of(command, arguments, environment, data, public, gateway), Signal::KILL)
+}
+
+fn command_of(command: &str, arguments: &[String], environment: &[(String, String)], data: &Path, public: &str, gateway: &str) -> Command {
     let data = data.to_str().expect("temporary paths are text");
     let mut all = vec![command, "--data", data, "--public", public, "--gateway", gateway];
     if command == "demo" && !arguments.iter().any(|a| a == "--api") {
@@ -210,7 +236,7 @@ fn launch(command: &str, arguments: &[String], environment: &[(String, String)],
     all.extend(arguments.iter().map(String::as_str));
     let mut command = Claviger::command(&all);
     command.envs(environment.iter().map(|(name, value)| (name, value)));
-    Program::start("claviger", &command, Signal::KILL)
+    command
 }
 
 /// What it wrote behind `Public:` and `Gateway:`.

@@ -237,6 +237,7 @@ impl App {
 
     /// For what was found done already: whoever did it may not have waited until it was true everywhere.
     pub(crate) async fn settle(&self) -> Result<(), StoreError> {
+        self.store.confirm().await?;
         Cluster::tell(self.cluster.settle(&self.index).await?);
         Ok(())
     }

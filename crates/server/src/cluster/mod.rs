@@ -108,16 +108,20 @@ impl Cluster {
         let barrier = Barrier::new(index.applied(), committed);
         let (mut pause, mut terms, mut nodes) = (GLANCE, self.gate.held.terms(), 0);
         loop {
-            let look = match self.look().await {
-                Ok(look) => {
+            // a look that hangs must not make the wait any longer
+            let passed = Duration::from_nanos(self.gate.clock.read().least_since(committed).unsigned_abs());
+            let left = terms.wait().saturating_sub(passed).max(GLANCE);
+            let look = match tokio::time::timeout(left, self.look()).await {
+                Ok(Ok(look)) => {
                     terms = longer(terms, look.terms);
                     nodes = self.confirmed(&look, index.applied());
                     Some(look)
                 }
-                Err(error) => {
+                Ok(Err(error)) => {
                     tracing::warn!(%error, "the leases cannot be looked at; they are waited for");
                     None
                 }
+                Err(_) => None,
             };
             let now = self.gate.clock.read();
             let decision = barrier.decide(now, terms, look.map(|look| look.sight));

@@ -128,7 +128,7 @@ impl Index {
     /// When the database is not available.
     pub async fn catch_up(&self) -> Result<(), StoreError> {
         let round = || async {
-            let log = self.store.reader().await?.log_after(self.position()).await?;
+            let log = self.store.prompt_reader().await?.log_after(self.position()).await?;
             self.apply(log)
         };
         self.rounds.join(round).await
@@ -184,7 +184,7 @@ impl Index {
         }
         let read = async {
             self.reads.fetch_add(1, Ordering::Relaxed);
-            let (loaded, revision) = self.store.reader().await?.load_credential(public_id).await?;
+            let (loaded, revision) = self.store.prompt_reader().await?.load_credential(public_id).await?;
             Ok::<_, StoreError>((loaded.map(|loaded| Arc::new(Entry::new(loaded, &self.keys))), revision))
         };
         Ok(Box::pin(self.credentials.read(public_id, || self.keeps_from(), read)).await?)
@@ -197,7 +197,7 @@ impl Index {
         }
         let read = async {
             self.reads.fetch_add(1, Ordering::Relaxed);
-            let (account, revision) = self.store.reader().await?.load_account(id).await?;
+            let (account, revision) = self.store.prompt_reader().await?.load_account(id).await?;
             Ok::<_, StoreError>((account.map(|account| Arc::new(Holder::new(account))), revision))
         };
         Ok(Box::pin(self.accounts.read(&id, || self.keeps_from(), read)).await?)

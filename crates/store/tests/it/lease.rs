@@ -57,6 +57,17 @@ on_both_engines! {
         store.register(&node("c", 0), 3_000).await.expect_err("it would return earlier than leases are over");
     }
 
+    async fn a_later_version_that_wants_the_database_for_itself_ends_every_lease_of_this_one(place) {
+        let store = place.open().await;
+        store.register(&node("a", 0), 10_000).await.expect("registered");
+        place.batch("INSERT INTO migration VALUES (98, '0098_more', 'x')").await;
+        assert!(acknowledge(&store, "a", 0).await, "the two may run side by side");
+        place.batch("INSERT INTO migration VALUES (99, '0099_other_rules_alone', 'x')").await;
+        assert!(!acknowledge(&store, "a", 0).await, "its lease goes on");
+        let refused = store.register(&node("b", 0), 10_000).await.expect_err("it joined");
+        assert!(matches!(&refused, StoreError::Unusable(why) if why.contains("later")), "{refused}");
+    }
+
     async fn another_primary_is_not_settled_until_someone_settles_it(place) {
         let store = place.open().await;
         place.batch("UPDATE cluster SET settled = 'another server'").await;
@@ -100,11 +111,9 @@ async fn a_commit_on_postgres_is_never_left_to_luck() {
 }
 
 #[tokio::test]
-async fn postgres_tells_a_machine_how_it_sees_it_and_without_a_pooler_sessions_are_not_shared() {
+async fn postgres_tells_a_machine_how_it_sees_it() {
     let place = Place::postgres();
-    let Place::Postgres(database) = &place else { unreachable!("it is one") };
     assert_eq!(place.open().await.own_address().await.expect("PostgreSQL"), Some(std::net::Ipv4Addr::LOCALHOST.into()));
-    assert!(!Store::shares_sessions(database.url()).await.expect("PostgreSQL"));
     let embedded = Place::sqlite();
     assert_eq!(embedded.open().await.own_address().await.expect("SQLite"), None);
 }

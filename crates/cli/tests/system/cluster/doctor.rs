@@ -1,20 +1,17 @@
 //! `claviger doctor` and what weakens the promise, each with a real PostgreSQL. That it sees nodes and a failover is in `faults.rs`.
 use std::{
-    net::TcpListener,
-    os::unix::fs::PermissionsExt,
     process::Command,
     time::{Duration, Instant},
 };
 
+use super::{LEASE, nodes::Nodes};
 use claviger_testkit::{
     folder,
+    pgbouncer::PgBouncer,
     postgres::Cluster,
     process::Claviger,
     program::{Program, Signal},
 };
-use tempfile::TempDir;
-
-use super::{LEASE, nodes::Nodes};
 
 #[track_caller]
 fn assert_says(nodes: &Nodes, line: &str) {
@@ -86,46 +83,13 @@ fn a_node_that_listens_on_every_address_tells_the_one_that_postgres_sees_it_by()
     assert!(said.contains(&format!(" at 127.0.0.1:{port}, ")) && said.contains(" answers there"), "{said}");
 }
 
-/// PgBouncer in front of the nodes' database.
-fn pooler(nodes: &Nodes, mode: &str) -> (Program, TempDir, String) {
-    let (user, rest) = nodes.url().trim_start_matches("postgres://").split_once('@').expect("a user");
-    let (role, password) = user.split_once(':').expect("a password");
-    let (address, database) = rest.split_once('/').expect("a database");
-    let (host, port) = address.split_once(':').expect("a port");
-    let free = TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("an address");
-    let folder = folder::temporary("pooler");
-    std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o755)).expect("our own");
-    let file = folder.path().join("pgbouncer.ini");
-    let settings = format!(
-        "[databases]\n{database} = host={host} port={port} user={role} password={password}\n\
-         [pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = {}\nauth_type = any\npool_mode = {mode}\nunix_socket_dir =\n\
-         ignore_startup_parameters = options\n",
-        free.port()
-    );
-    std::fs::write(&file, settings).expect("written");
-    // it refuses to run as root
-    let mut command = Command::new("pgbouncer");
-    command.arg(&file);
-    if is_root() {
-        command.args(["-u", "postgres"]);
-    }
-    let program = Program::start("PgBouncer", &command, Signal::TERM);
-    program.wait_for_line("`process up`", Duration::from_secs(10), |line| line.contains("process up").then_some(()));
-    (program, folder, format!("postgres://{user}@{free}/{database}"))
-}
-
-fn is_root() -> bool {
-    let id = Command::new("id").arg("-u").output().expect("id is there");
-    id.stdout.trim_ascii() == b"0"
-}
-
 #[test]
-fn the_doctor_names_a_pooler_that_shares_sessions_of_postgres_and_not_one_that_does_not() {
+fn the_doctor_names_a_pooler_before_postgres_that_shares_sessions_and_not_one_that_does_not() {
     let nodes = Nodes::start(Cluster::shared(), 1, LEASE, "lease", None);
     for mode in ["transaction", "session"] {
-        let (_pooler, _folder, url) = pooler(&nodes, mode);
-        let (_, said) = nodes.doctor_with(&url, &[]);
-        assert_eq!(said.contains("WEAK   a pooler shares sessions"), mode == "transaction", "{mode}: {said}");
+        let pooler = PgBouncer::start(Cluster::shared(), mode);
+        let (well, said) = nodes.doctor_with(&nodes.url().replace(&Cluster::shared().address(), &pooler.address()), &[]);
+        assert_eq!(!well && said.contains("session mode is needed"), mode == "transaction", "{mode}: {said}");
         assert_eq!(said.contains("ok     each connection has a session"), mode == "session", "{mode}: {said}");
     }
 }

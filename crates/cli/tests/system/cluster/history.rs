@@ -2,7 +2,7 @@
 //! been received is accepted.
 use std::{
     sync::{Mutex, OnceLock},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 /// A credential of the experiment.
@@ -13,6 +13,8 @@ pub(crate) struct Key {
     pub(crate) token: String,
     /// When the reply to its deletion had been received.
     pub(crate) deleted: OnceLock<Instant>,
+    /// How long the first deletion that returned waited, after it was committed, to be true everywhere.
+    pub(crate) waited: OnceLock<Duration>,
 }
 
 /// A verification.

@@ -11,27 +11,45 @@ use claviger_testkit::postgres::Cluster;
 
 mod canary;
 mod check;
+mod clocks;
 mod doctor;
+mod failover;
 mod faults;
 mod history;
 mod link;
+mod namespaces;
 mod nodes;
+mod pooler;
+mod server_faults;
+mod versions;
+mod writer_faults;
 
 use history::{Asked, Findings, History, Key};
 use nodes::Nodes;
 
 const LEASE: u32 = 2;
 const WRITERS: usize = 8;
-const VERIFIERS: usize = 6;
 
 /// W = 1.2 L + 0.25 s.
 fn longest_wait() -> Duration {
     Duration::from_millis(u64::from(LEASE) * 1200 + 250)
 }
 
-/// How many revocations a kind of fault gets; `./test --long` gives it more.
+/// How many revocations a kind of fault gets.
 fn revocations() -> usize {
-    if std::env::var_os("CLAVIGER_LONG").is_some() { 500 } else { 30 }
+    if is_long() { 10_000 } else { 20 }
+}
+
+/// How many a negative control gets: it must fail, and does so early.
+const CONTROLS: usize = 20;
+
+fn verifiers() -> usize {
+    if is_long() { 32 } else { 6 }
+}
+
+/// `./test --long`
+fn is_long() -> bool {
+    std::env::var_os("CLAVIGER_LONG").is_some()
 }
 
 /// What was seen of an experiment.
@@ -39,10 +57,19 @@ struct Outcome {
     findings: Findings,
     /// How long each deletion took that returned.
     took: Vec<Duration>,
+    /// The longest that one waited after its commit to be true everywhere.
+    longest_wait: Duration,
 }
 
 impl Outcome {
     fn assert_kept(&self, what: &str) {
+        let most = longest_wait() + Duration::from_millis(500);
+        assert!(self.longest_wait < most, "{what}: a deletion waited for {:?}", self.longest_wait);
+        self.assert_never_late(what);
+    }
+
+    /// For when the database itself cannot be reached by who deletes, which then may take longer.
+    fn assert_never_late(&self, what: &str) {
         let Findings { deleted, allowed, refused, violations, .. } = &self.findings;
         assert!(violations.is_empty(), "{what}: {} violations, such as {:#?}", violations.len(), violations.first());
         assert!(*deleted > 0 && *allowed > 0 && *refused > 0, "{what}: nothing was tried: {:?}", self.findings);
@@ -59,10 +86,12 @@ fn experiment(nodes: &Nodes, keys: &[Key], writes: &[usize], fault: impl FnOnce(
     let (history, done, next, returned) = (History::default(), AtomicBool::new(false), AtomicUsize::new(0), AtomicUsize::new(0));
     let took = std::sync::Mutex::new(Vec::new());
     thread::scope(|scope| {
-        for verifier in 0..VERIFIERS {
+        for verifier in 0..verifiers() {
             let (history, done) = (&history, &done);
             scope.spawn(move || {
                 let (mut asked, mut at) = (Vec::new(), verifier * 7);
+                // some wait for a node that hangs and so hear what it says on waking; others go on asking the rest
+                let patience = Duration::from_millis(if verifier % 2 == 0 { 30_000 } else { 300 });
                 let mut last_round = None;
                 loop {
                     // nothing may be missed of the time after the last deletion: as long as a lease, and each key on each node once
@@ -74,7 +103,7 @@ fn experiment(nodes: &Nodes, keys: &[Key], writes: &[usize], fault: impl FnOnce(
                     }
                     let (key, node) = (at % keys.len(), (at / keys.len() + verifier) % nodes.servers.len());
                     let sent = Instant::now();
-                    if let Some(verdict) = nodes.verify(node, &keys[key]) {
+                    if let Some(verdict) = nodes.verify_within(patience, node, &keys[key]) {
                         asked.push(Asked { key, node, sent, verdict });
                     }
                     at += 1;
@@ -110,11 +139,14 @@ fn experiment(nodes: &Nodes, keys: &[Key], writes: &[usize], fault: impl FnOnce(
         }
         done.store(true, Ordering::SeqCst);
     });
-    Outcome { findings: history.check(keys), took: took.into_inner().expect("no panic") }
+    let longest_wait = keys.iter().filter_map(|key| key.waited.get()).max().copied().unwrap_or_default();
+    Outcome { findings: history.check(keys), took: took.into_inner().expect("no panic"), longest_wait }
 }
 
+/// Three nodes (five in the long runs) and their keys. With a safety switched off it is a negative control.
 fn started(cluster: &Cluster, switched_off: Option<&str>) -> (Nodes, Vec<Key>) {
-    let nodes = Nodes::start(cluster, 3, LEASE, "lease", switched_off);
-    let keys = nodes.keys(revocations());
+    let (count, keys) = if switched_off.is_some() { (3, CONTROLS) } else { (if is_long() { 5 } else { 3 }, revocations()) };
+    let nodes = Nodes::start(cluster, count, LEASE, "lease", switched_off);
+    let keys = nodes.keys(keys);
     (nodes, keys)
 }

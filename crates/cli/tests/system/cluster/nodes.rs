@@ -1,9 +1,14 @@
 //! Several real nodes on one real PostgreSQL, each by a link of its own.
-use std::{sync::Arc, time::Instant};
+use std::{
+    sync::{Arc, OnceLock},
+    thread,
+    time::{Duration, Instant},
+};
 
 use claviger_testkit::{
     folder,
-    http::Request,
+    http::{Connection, Request},
+    namespace::Namespace,
     postgres::{Cluster, Database},
     process::Server,
 };
@@ -17,6 +22,8 @@ use super::{
 pub(crate) struct Nodes {
     pub(crate) servers: Vec<Server>,
     pub(crate) links: Vec<Link>,
+    /// One for each node, if each has a network of its own.
+    pub(crate) namespaces: Vec<Namespace>,
     pub(crate) operator_key: String,
     database: Database,
     first_data: Arc<tempfile::TempDir>,
@@ -34,23 +41,54 @@ impl Nodes {
 
     /// The same with these arguments too.
     pub(crate) fn start_with(cluster: &Cluster, count: usize, lease: u32, mode: &str, switched_off: Option<&str>, more: &[&str]) -> Self {
+        let mut nodes = Self::start_in(cluster, &cluster.address(), &[], lease, mode, switched_off);
+        nodes.arguments.extend(more.iter().map(|argument| (*argument).to_owned()));
+        for _ in 0..count {
+            nodes.add();
+        }
+        nodes.operator_key = nodes.servers[0].operator_key("experiment");
+        nodes
+    }
+
+    /// The same with something between the nodes' links and PostgreSQL, at `upstream`, and a node in each of these environments.
+    pub(crate) fn start_in(
+        cluster: &Cluster,
+        upstream: &str,
+        environments: &[Vec<(String, String)>],
+        lease: u32,
+        mode: &str,
+        switched_off: Option<&str>,
+    ) -> Self {
         let database = cluster.fresh_database();
-        let url = database.url().to_owned();
-        let upstream = url.split('@').nth(1).and_then(|rest| rest.split('/').next()).expect("host and port").to_owned();
-        let environment = switched_off.map(|name| ("CLAVIGER_TEST_SWITCH_OFF".to_owned(), name.to_owned())).into_iter().collect();
+        let url = database.url().replace(&cluster.address(), upstream);
+        let switched_off: Vec<_> = switched_off.map(|name| ("CLAVIGER_TEST_SWITCH_OFF".to_owned(), name.to_owned())).into_iter().collect();
         let mut nodes = Self {
             servers: Vec::new(),
             links: Vec::new(),
+            namespaces: Vec::new(),
             operator_key: String::new(),
             database,
             first_data: Arc::new(folder::temporary("data")),
             arguments: ["--lease", &lease.to_string(), "--revocation", mode, "--public-url", "http://api.example.com"].map(str::to_owned).to_vec(),
-            environment,
-            upstream,
+            environment: switched_off.clone(),
+            upstream: upstream.to_owned(),
             url,
         };
-        nodes.arguments.extend(more.iter().map(|argument| (*argument).to_owned()));
+        for environment in environments {
+            nodes.environment = [environment.as_slice(), &switched_off].concat();
+            nodes.add();
+        }
+        if let Some(first) = nodes.servers.first() {
+            nodes.operator_key = first.operator_key("experiment");
+        }
+        nodes
+    }
+
+    /// `count` nodes, each on a network of its own.
+    pub(crate) fn start_apart(cluster: &Cluster, count: usize, lease: u32, switched_off: Option<&str>) -> Self {
+        let mut nodes = Self::start_in(cluster, &cluster.address(), &[], lease, "lease", switched_off);
         for _ in 0..count {
+            nodes.namespaces.push(Namespace::plan());
             nodes.add();
         }
         nodes.operator_key = nodes.servers[0].operator_key("experiment");
@@ -79,12 +117,22 @@ impl Nodes {
     }
 
     fn add_in(&mut self, data: Arc<tempfile::TempDir>) {
-        let link = Link::to(&self.upstream);
-        let url = self.url.replace(&self.upstream, link.address());
+        let namespace = self.namespaces.get(self.servers.len());
+        let link = if namespace.is_some() { Link::at_every_address(&self.upstream) } else { Link::to(&self.upstream) };
+        let address =
+            namespace.map_or_else(|| link.address().to_owned(), |namespace| link.address().replace("127.0.0.1", &namespace.database_address()));
+        // for a node on a network of its own its database is not on its own machine
+        let mut url = self.url.replace(&self.upstream, &address);
+        if namespace.is_some() {
+            url.push_str("?sslmode=disable");
+        }
         let mut arguments: Vec<&str> = self.arguments.iter().map(String::as_str).collect();
         arguments.extend(["--database", &url]);
         let environment: Vec<(&str, &str)> = self.environment.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
-        self.servers.push(Server::start_with("serve", &arguments, &environment, data));
+        self.servers.push(match namespace {
+            Some(namespace) => Server::start_in(namespace, &arguments, &environment, data),
+            None => Server::start_with("serve", &arguments, &environment, data),
+        });
         self.links.push(link);
     }
 
@@ -94,34 +142,58 @@ impl Nodes {
 
     /// `count` credentials, each with a token, made on the first node and in the memory of every node.
     pub(crate) fn keys(&self, count: usize) -> Vec<Key> {
-        let mut keys = Vec::with_capacity(count);
-        let mut account = String::new();
-        for at in 0..count {
-            if at % 10 == 0 {
-                let made = self.request(0, "POST", "/v1/accounts").json(&json!({ "kind": "corporate", "name": format!("Account {at}") })).send();
-                made.json()["id"].as_str().expect("an id").clone_into(&mut account);
-                self.request(0, "PATCH", &format!("/v1/accounts/{account}")).json(&json!({ "api_access": true })).send().expect(200);
-            }
-            let wish = json!({ "kind": "client", "email": "dev@example.com" });
-            let made = self.request(0, "POST", &format!("/v1/accounts/{account}/credentials")).json(&wish).send().expect(201).json();
-            let exchange = json!({ "clientId": made["public_id"], "clientSecret": made["secret"] });
-            let token = self.servers[0].request("POST", "/auth/token").json(&exchange).send().expect(200).json();
-            let text = |value: &Value| value.as_str().expect("text").to_owned();
-            let key =
-                Key { account: account.clone(), id: text(&made["id"]), token: text(&token["access_token"]), deleted: std::sync::OnceLock::new() };
-            for node in 0..self.servers.len() {
-                assert_eq!(self.verify(node, &key), Some(Verdict::Allowed), "node {node}: a fresh key");
-            }
-            keys.push(key);
-        }
+        const MAKERS: usize = 4;
+        let accounts: Vec<usize> = (0..count.div_ceil(10)).collect();
+        let mut keys: Vec<Key> = thread::scope(|scope| {
+            let makers: Vec<_> = accounts
+                .chunks(accounts.len().div_ceil(MAKERS))
+                .map(|accounts| scope.spawn(|| accounts.iter().flat_map(|_| self.keys_of_an_account(10)).collect::<Vec<_>>()))
+                .collect();
+            makers.into_iter().flat_map(|maker| maker.join().expect("keys can be made")).collect()
+        });
+        keys.truncate(count);
         keys
+    }
+
+    fn keys_of_an_account(&self, count: usize) -> Vec<Key> {
+        let made = self.request(0, "POST", "/v1/accounts").json(&json!({ "kind": "corporate", "name": "Northwind" })).send().expect(201);
+        let account = made.json()["id"].as_str().expect("an id").to_owned();
+        self.request(0, "PATCH", &format!("/v1/accounts/{account}")).json(&json!({ "api_access": true })).send().expect(200);
+        (0..count).map(|_| self.key_of(&account)).collect()
+    }
+
+    fn key_of(&self, account: &str) -> Key {
+        let wish = json!({ "kind": "client", "email": "dev@example.com" });
+        let made = self.request(0, "POST", &format!("/v1/accounts/{account}/credentials")).json(&wish).send().expect(201).json();
+        let exchange = json!({ "clientId": made["public_id"], "clientSecret": made["secret"] });
+        let token = self.servers[0].request("POST", "/auth/token").json(&exchange).send().expect(200).json();
+        let text = |value: &Value| value.as_str().expect("text").to_owned();
+        let key = Key {
+            account: account.to_owned(),
+            id: text(&made["id"]),
+            token: text(&token["access_token"]),
+            deleted: OnceLock::new(),
+            waited: OnceLock::new(),
+        };
+        for node in 0..self.servers.len() {
+            assert_eq!(self.verify(node, &key), Some(Verdict::Allowed), "node {node}: a fresh key");
+        }
+        key
     }
 
     /// None when there was no answer at all.
     pub(crate) fn verify(&self, node: usize, key: &Key) -> Option<Verdict> {
+        self.verify_within(Duration::from_secs(30), node, key)
+    }
+
+    /// The same by a client with less patience.
+    pub(crate) fn verify_within(&self, patience: Duration, node: usize, key: &Key) -> Option<Verdict> {
         let question =
             json!({ "method": "GET", "path": "/", "headers": { "Authorization": format!("Bearer {}", key.token), "AccountId": key.account } });
-        let answer = Request::post(&self.servers[node].gateway("/v1/verify")).json(&question).try_send().ok()?;
+        let request = Request::post(&self.servers[node].gateway("/v1/verify")).json(&question).header("Connection", "close");
+        let answer =
+            Connection::try_open(self.servers[node].gateway_address()).and_then(|connection| connection.within(patience)?.try_send(&request));
+        let answer = answer.ok()?;
         Some(match (answer.status, answer.json()["verdict"].as_str()) {
             (200, Some("allowed")) => Verdict::Allowed,
             (200, Some("refused")) => Verdict::Refused,
@@ -136,6 +208,8 @@ impl Nodes {
         match self.request(node, "DELETE", &path).try_send() {
             Ok(answer) if answer.status == 204 => {
                 let _first = key.deleted.set(Instant::now());
+                let waited = answer.header("effective-after-ms").and_then(|text| text.parse().ok()).expect("how long it took");
+                let _first = key.waited.set(Duration::from_millis(waited));
                 true
             }
             Ok(answer) => {
@@ -146,9 +220,22 @@ impl Nodes {
         }
     }
 
+    /// Runs SQL past every node.
+    pub(crate) fn run(&self, sql: &str) {
+        self.database.run(sql);
+    }
+
     /// Ends every connection that any node has, its listener included.
     pub(crate) fn cut_backends(&self) {
         self.database.cut_connections();
+    }
+
+    /// Ends the connections that hear of new revisions.
+    pub(crate) fn cut_listeners(&self) {
+        self.database.run(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity \
+             WHERE datname = current_database() AND state = 'idle' AND query IN ('', 'LISTEN claviger_rev')",
+        );
     }
 
     /// What a node says that wants another lease than the others'.
@@ -173,7 +260,7 @@ impl Nodes {
         let data = self.first_data.path().to_str().expect("text");
         let arguments: Vec<&str> = ["doctor", "--data", data, "--database", url].into_iter().chain(more.iter().copied()).collect();
         let output = claviger_testkit::process::Claviger::run(&arguments);
-        (output.status.success(), String::from_utf8_lossy(&output.stdout).into_owned())
+        (output.status.success(), String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned())
     }
 
     /// Where the database is, past every link.

@@ -1,0 +1,55 @@
+//! Clocks that run wrong, or are set.
+use claviger_testkit::{clocks, postgres::Cluster};
+
+use super::{CONTROLS, LEASE, Outcome, experiment, history::Verdict, link::Weather, longest_wait, nodes::Nodes, revocations};
+
+/// The third node is cut off. Its clocks run at one rate, those of the nodes that delete at the other.
+fn with_rates(of_the_one_cut_off: f64, of_the_others: f64, count: usize) -> Outcome {
+    let cluster = Cluster::shared();
+    let environments = [of_the_others, of_the_others, of_the_one_cut_off].map(clocks::running_at);
+    let nodes = Nodes::start_in(cluster, &cluster.address(), &environments, LEASE, "lease", None);
+    let outcome = experiment(&nodes, &nodes.keys(count), &[0, 1], || nodes.links[2].set(Weather::CUT));
+    nodes.links[2].set(Weather::FAIR);
+    outcome
+}
+
+#[test]
+fn clocks_that_run_8_percent_wrong_let_a_node_cut_off_from_postgres_accept_nothing_late() {
+    let outcome = with_rates(0.92, 1.08, revocations());
+    outcome.assert_kept("a slow clock cut off");
+    assert!(outcome.findings.cannot_say > 0, "{:?}", outcome.findings);
+    assert!(outcome.took.iter().any(|took| *took > longest_wait() / 2), "nobody waited for it: {:?}", outcome.took);
+}
+
+/// The control: this is what the assumption is for, and the wait is no longer than it has to be.
+#[test]
+fn a_clock_that_runs_at_half_the_rate_is_not_survived_on_postgres() {
+    with_rates(0.5, 1.0, CONTROLS).assert_broken("a clock at half the rate");
+}
+
+/// The control is `without_its_lease_a_node_cut_off_from_postgres_accepts_late`: what must not happen is that a clock that is set prolongs a lease.
+#[test]
+fn a_clock_that_is_set_by_an_hour_prolongs_no_lease_on_postgres() {
+    let cluster = Cluster::shared();
+    for hours in [-1, 1] {
+        let clock = clocks::TimeOfDay::true_one();
+        let nodes = Nodes::start_in(cluster, &cluster.address(), &[Vec::new(), Vec::new(), clock.environment()], LEASE, "lease", None);
+        let keys = nodes.keys(revocations());
+        let spare = nodes.keys(1);
+        let outcome = experiment(&nodes, &keys, &[0, 1, 2], || {
+            clock.set(hours * 3600);
+            std::thread::sleep(longest_wait() / 2);
+            clock.set(0);
+            std::thread::sleep(longest_wait() / 2);
+            nodes.links[2].set(Weather::CUT);
+            clock.set(hours * 3600);
+        });
+        outcome.assert_kept("a clock set, and a link cut");
+        nodes.links[2].set(Weather::FAIR);
+        clock.set(0);
+        let begun = std::time::Instant::now();
+        while nodes.verify(2, &spare[0]) != Some(Verdict::Allowed) {
+            assert!(begun.elapsed() < longest_wait() * 4, "it never came back: {}", nodes.servers[2].output());
+        }
+    }
+}

@@ -1,0 +1,73 @@
+//! What happens to PostgreSQL itself.
+use std::{
+    thread,
+    time::{Duration, Instant},
+};
+
+use claviger_testkit::postgres::{Cluster, Fsync, Signal};
+
+use super::{Outcome, experiment, history::Verdict, longest_wait, nodes::Nodes, started};
+
+/// Connections end again and again while nodes delete.
+fn with_ended_connections(every: Duration, cut: fn(&Nodes), switched_off: Option<&str>) -> Outcome {
+    let (nodes, keys) = started(Cluster::shared(), switched_off);
+    let done = std::sync::atomic::AtomicBool::new(false);
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            while !done.load(std::sync::atomic::Ordering::SeqCst) {
+                cut(&nodes);
+                thread::sleep(every);
+            }
+        });
+        let outcome = experiment(&nodes, &keys, &[0, 1, 2], || thread::sleep(Duration::from_secs(2)));
+        done.store(true, std::sync::atomic::Ordering::SeqCst);
+        outcome
+    })
+}
+
+#[test]
+fn nodes_that_postgres_does_not_ring_accept_nothing_late() {
+    let every = Duration::from_millis(100);
+    with_ended_connections(every, Nodes::cut_listeners, None).assert_never_late("listeners ended");
+    with_ended_connections(every, Nodes::cut_listeners, Some("barrier")).assert_broken("listeners ended, no barrier");
+}
+
+/// The control is that of the listeners, which are ended here too.
+#[test]
+fn nodes_whose_connections_to_postgres_are_ended_again_and_again_accept_nothing_late() {
+    with_ended_connections(Duration::from_millis(400), Nodes::cut_backends, None).assert_never_late("all connections ended");
+}
+
+/// Connections stand and nobody answers, for longer than any lease.
+#[test]
+fn while_postgres_hangs_nodes_fall_silent_and_accept_nothing_late() {
+    let cluster = Cluster::start_with(Fsync::Off);
+    let (nodes, keys) = started(&cluster, None);
+    let outcome = experiment(&nodes, &keys, &[0, 1, 2], || {
+        cluster.signal_all(Signal::STOP);
+        thread::sleep(longest_wait() + Duration::from_secs(1));
+        for node in 0..nodes.servers.len() {
+            assert_eq!(nodes.verify(node, &keys[0]), Some(Verdict::CannotSay), "node {node} goes on without a lease");
+        }
+        cluster.signal_all(Signal::CONT);
+    });
+    outcome.assert_never_late("PostgreSQL stopped and let go");
+    assert_eq!(outcome.findings.deleted, keys.len());
+}
+
+#[test]
+fn a_crash_of_postgres_and_its_recovery_lose_no_revocation() {
+    let mut cluster = Cluster::start_with(Fsync::Off);
+    let (nodes, keys) = started(&cluster, None);
+    let outcome = experiment(&nodes, &keys, &[0, 1, 2], || {
+        for _ in 0..2 {
+            cluster.kill9();
+            let down = Instant::now();
+            cluster.resume();
+            assert!(down.elapsed() < Duration::from_secs(20));
+            thread::sleep(Duration::from_millis(300));
+        }
+    });
+    outcome.assert_never_late("PostgreSQL killed");
+    assert_eq!(outcome.findings.deleted, keys.len());
+}

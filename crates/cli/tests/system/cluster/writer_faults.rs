@@ -1,0 +1,58 @@
+//! A node dies while it deletes.
+use std::{
+    thread,
+    time::{Duration, Instant},
+};
+
+use claviger_testkit::postgres::Cluster;
+
+use super::{LEASE, faults::signal, history::Verdict, is_long, link::Weather, longest_wait, nodes::Nodes};
+
+const AT_ONCE: usize = 8;
+
+/// The first node is killed when its deletions are committed and it has not heard so. The third cannot reach the database, so its memory has the
+/// credentials still. The client asks the second node again. Gives how many of them the third one accepted after that returned.
+fn killed_between_commit_and_reply(switched_off: Option<&str>) -> usize {
+    let mut nodes = Nodes::start(Cluster::shared(), 3, LEASE, "lease", switched_off);
+    let keys = nodes.keys(AT_ONCE);
+    nodes.links[0].hold_replies_to_commits_about(keys.iter().map(|key| key.id.clone()).collect());
+    nodes.links[2].set(Weather::CUT);
+    thread::scope(|scope| {
+        let lost: Vec<_> = keys.iter().map(|key| scope.spawn(|| nodes.delete(0, key))).collect();
+        let begun = Instant::now();
+        while keys.iter().any(|key| nodes.verify(1, key) != Some(Verdict::Refused)) {
+            assert!(begun.elapsed() < Duration::from_secs(10), "{} of {AT_ONCE} were committed", nodes.links[0].held());
+        }
+        assert!(nodes.links[0].held() >= AT_ONCE, "{}", nodes.links[0].held());
+        signal("KILL", nodes.servers[0].id());
+        for lost in lost {
+            assert!(!lost.join().expect("it ends"), "an answer from the dead");
+        }
+    });
+    nodes.servers[0].kill9();
+    thread::scope(|scope| {
+        let again: Vec<_> = keys
+            .iter()
+            .map(|key| {
+                scope.spawn(|| {
+                    let begun = Instant::now();
+                    assert!(nodes.delete(1, key), "{}", nodes.servers[1].output());
+                    assert!(begun.elapsed() < longest_wait() + Duration::from_secs(1), "{:?}", begun.elapsed());
+                    assert_eq!(nodes.verify(1, key), Some(Verdict::Refused));
+                    usize::from(nodes.verify(2, key) == Some(Verdict::Allowed))
+                })
+            })
+            .collect();
+        again.into_iter().map(|again| again.join().expect("it ends")).sum()
+    })
+}
+
+#[test]
+fn a_deletion_asked_for_again_after_its_writer_died_between_commit_and_reply_is_true_everywhere_on_postgres() {
+    let rounds = if is_long() { 100 } else { 1 };
+    for _ in 0..rounds {
+        assert_eq!(killed_between_commit_and_reply(None), 0);
+    }
+    // the control: a deletion found done already, of which nobody waits to know that it is true
+    assert!(killed_between_commit_and_reply(Some("barrier")) > 0, "the experiment cannot tell");
+}
