@@ -26,8 +26,9 @@ macro_rules! migrations {
     };
 }
 
-const MIGRATIONS: &[Migration] =
-    migrations![1 "0001_foundation", 2 "0002_life_cycle", 3 "0003_requests_and_uses", 4 "0004_lease", 5 "0005_revoked_token"];
+const MIGRATIONS: &[Migration] = migrations![
+    1 "0001_foundation", 2 "0002_life_cycle", 3 "0003_requests_and_uses", 4 "0004_lease", 5 "0005_revoked_token", 6 "0006_safe_revision"
+];
 
 const APPLIED: &str = "SELECT version, sha256 FROM migration ORDER BY version";
 const REMEMBER: &str = "INSERT INTO migration (version, name, sha256) VALUES ($1, $2, $3)";

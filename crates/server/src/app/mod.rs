@@ -37,6 +37,7 @@ pub mod members;
 pub mod once;
 pub mod operator_keys;
 pub mod sign_in;
+pub mod standing;
 pub(crate) mod tokens;
 
 /// Everything a request can need. Cheap to clone.

@@ -10,7 +10,7 @@ use std::{
 };
 
 use claviger_domain::time::Timestamp;
-use claviger_lease::{Barrier, Decision, Primary, Reading, Sight, Terms, Watch};
+use claviger_lease::{Barrier, Decision, Horizon, Primary, Reading, Sight, Stand, Terms, Watch};
 use claviger_store::{Store, StoreError, lease};
 use prometheus_client::metrics::histogram::Histogram;
 
@@ -19,6 +19,7 @@ mod driver;
 mod fault;
 mod gate;
 mod rounds;
+mod seeing;
 
 pub use clock::LeaseClock;
 pub use driver::{JoinError, Membership};
@@ -66,6 +67,7 @@ struct Seen {
     own: Option<String>,
     watch: Watch<Row>,
     primary: Primary<String>,
+    horizon: Horizon,
     last: Option<Settled>,
 }
 
@@ -132,9 +134,23 @@ impl Cluster {
                 took: Duration::from_nanos(now.least_since(committed).unsigned_abs()),
                 effective_at: self.wall.now(),
             };
-            self.seen().last = Some(settled);
+            self.show(&settled).await;
             self.waits.observe(settled.took.as_secs_f64());
             return Ok(settled);
+        }
+    }
+
+    /// From here on every node shows the change as done: by the others' rows, or where leases were outlasted because the database remembers it.
+    async fn show(&self, settled: &Settled) {
+        let epoch = {
+            let mut seen = self.seen();
+            seen.last = Some(*settled);
+            seen.horizon.reach(settled.rev);
+            seen.horizon.epoch()
+        };
+        let Some(epoch) = epoch.filter(|_| settled.outlasted) else { return };
+        if let Err(error) = self.store.remember_safe(epoch, settled.rev).await {
+            tracing::warn!(%error, "other nodes show a change as under way for a while, though it is done");
         }
     }
 
@@ -163,8 +179,9 @@ impl Cluster {
             self.store.settle(&cluster.primary).await?;
             tracing::info!(primary = cluster.primary, "the new primary is settled: every lease of the old one is over");
         }
-        let others = cluster.nodes.iter().filter(|node| Some(&node.id) != own.as_ref());
-        let sight = Sight { settled: cluster.settled, lowest: others.map(|node| node.acked).min() };
+        // our own row too, when there is someone to read it: what has returned here must not look unfinished there
+        let alone = !cluster.nodes.iter().any(|node| Some(&node.id) != own.as_ref());
+        let sight = Sight { lowest: lowest(&cluster).filter(|_| !alone), settled: cluster.settled };
         Ok(Arc::new(Look { cluster, sight, terms }))
     }
 
@@ -173,6 +190,8 @@ impl Cluster {
         let own = seen.own.clone();
         let others = cluster.nodes.iter().filter(|node| Some(&node.id) != own.as_ref());
         let silent = seen.watch.observe(now, terms, others.map(|node| ((cluster.primary.clone(), node.id.clone()), node.beat)));
+        let stand = Stand { epoch: cluster.epoch, rev: cluster.rev, remembered: cluster.safe_rev };
+        seen.horizon.observe(now, terms, stand, Sight { settled: cluster.settled, lowest: lowest(cluster) });
         let settles = !cluster.settled && seen.primary.observe(now, terms, cluster.primary.clone());
         (silent, settles, own)
     }
@@ -200,6 +219,10 @@ impl Cluster {
     fn seen(&self) -> std::sync::MutexGuard<'_, Seen> {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn lowest(cluster: &lease::Cluster) -> Option<i64> {
+    cluster.nodes.iter().map(|node| node.acked).min()
 }
 
 fn terms_of(cluster: &lease::Cluster) -> Option<Terms> {

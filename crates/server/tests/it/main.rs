@@ -24,6 +24,7 @@ mod one_token;
 mod permissions;
 mod requests;
 mod routes;
+mod seeing;
 mod sessions;
 mod tokens;
 mod verify;
