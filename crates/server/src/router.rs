@@ -126,8 +126,11 @@ pub(crate) async fn method_not_allowed() -> Problem {
     Problem::new(Code::MethodNotAllowed, "Look at the Allow header.")
 }
 
-/// Ready when verification can answer: with a lease where it needs one, and a store that can be read.
+/// Ready when verification can answer: with a lease where it needs one, a store that can be read, and none of its history lost.
 async fn ready(State(app): State<App>) -> Result<&'static str, Problem> {
+    if app.index.has_lost() {
+        return Err(Problem { detail: verify::HAS_LOST.into(), ..Problem::unavailable("revisions are missing") });
+    }
     if app.cluster.gate.mode == cluster::Mode::Lease && !app.cluster.gate.is_open() {
         return Err(Problem::unavailable("the lease is over"));
     }

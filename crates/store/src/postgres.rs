@@ -8,6 +8,7 @@ use deadpool_postgres::{Hook, HookError, Manager, ManagerConfig, Object, Pool, R
 use tokio::time::timeout;
 use tokio_postgres::{
     AsyncMessage,
+    config::TargetSessionAttrs,
     error::SqlState,
     types::{IsNull, ToSql, Type, private::BytesMut},
 };
@@ -51,6 +52,8 @@ impl Postgres {
         if config.get_connect_timeout().is_none() {
             config.connect_timeout(Duration::from_secs(5));
         }
+        // A standby may be behind: nothing is read there, whatever the name in the URL leads to.
+        config.target_session_attrs(TargetSessionAttrs::ReadWrite);
         // a peer that is gone is noticed though nothing is asked of it
         config.keepalives_idle(Duration::from_secs(15));
         config.tcp_user_timeout(Duration::from_secs(15));
@@ -289,6 +292,11 @@ fn with_causes(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {
+        // what `TargetSessionAttrs::ReadWrite` refuses: the operating system's own refusals have a number
+        let refused = error.downcast_ref::<std::io::Error>().filter(|error| error.raw_os_error().is_none());
+        if refused.is_some_and(|error| error.kind() == std::io::ErrorKind::PermissionDenied) {
+            return "the server is a standby or read-only, and may be behind; the URL must lead to the primary".into();
+        }
         text = format!("{text}: {error}");
         cause = error.source();
     }

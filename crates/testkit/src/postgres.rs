@@ -134,7 +134,7 @@ impl Cluster {
         for _ in 0..5 {
             let port = if self.port == 0 { free_port() } else { self.port };
             let program = self.launch(port);
-            let ready = program.find_line(DEADLINE, |line| line.contains("database system is ready to accept connections").then_some(()));
+            let ready = program.find_line(DEADLINE, |line| line.contains("database system is ready to accept").then_some(()));
             if ready.is_ok() {
                 self.port = port;
                 self.program = Some(program);
@@ -143,6 +143,17 @@ impl Cluster {
             why = program.to_string();
         }
         panic!("PostgreSQL did not start\n{why}");
+    }
+
+    /// Stops the cluster, and starts it again as a standby that follows nobody: it can be read from, and never written to.
+    pub fn become_standby(&mut self) {
+        self.stop();
+        let signal = self.folder.path().join("data/standby.signal");
+        std::fs::write(&signal, "").expect("it is our folder");
+        if let Some((user, group)) = user_when_root() {
+            chown(&signal, Some(user), Some(group)).expect("root may change owners");
+        }
+        self.resume();
     }
 
     /// The server's log.

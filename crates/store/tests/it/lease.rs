@@ -141,3 +141,20 @@ async fn a_commit_on_postgres_is_never_left_to_luck() {
     let mut reader = store.reader().await.expect("a reader");
     assert_eq!(reader.about().await.expect("asked").waits_for, "on");
 }
+
+#[tokio::test]
+async fn nothing_is_read_from_a_standby() {
+    let mut cluster = Cluster::start_with(claviger_testkit::postgres::Fsync::Off);
+    let database = cluster.fresh_database();
+    let store = Store::open_postgres(database.url()).await.expect("it opens");
+    make_account(&store, "Acme").await;
+    cluster.become_standby();
+    let refused = Store::open_postgres(database.url()).await.expect_err("a standby");
+    assert!(refused.to_string().contains("primary"), "{refused}");
+    // nor by a process that was there before: its connections are lost, and no new one is made
+    for _ in 0..20 {
+        if let Ok(mut reader) = store.reader().await {
+            reader.position().await.expect_err("a standby answered");
+        }
+    }
+}
