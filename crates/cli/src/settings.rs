@@ -4,7 +4,7 @@ use std::{net::SocketAddr, path::PathBuf};
 use anyhow::Context;
 use claviger_server::{
     cluster::Mode,
-    config::{Partial, Preflight, RateLimit, Settings},
+    config::{Partial, Preflight, RateLimit, Settings, Wait},
 };
 
 use crate::print;
@@ -54,6 +54,9 @@ pub(crate) struct Flags {
     /// How a node makes sure that it is not behind: lease, read_index or direct [default: lease]
     #[arg(long, env = "CLAVIGER_REVOCATION", value_name = "MODE")]
     revocation: Option<Mode>,
+    /// How long a change waits for a node that is silent: complete, or bounded (a second at most, then 202) [default: complete]
+    #[arg(long, env = "CLAVIGER_REVOCATION_WAIT", value_name = "WORD")]
+    revocation_wait: Option<Wait>,
     /// Where OpenTelemetry traces are sent, by OTLP over HTTP, such as http://127.0.0.1:4318
     #[arg(long, env = "CLAVIGER_OTLP_ENDPOINT", value_name = "URL")]
     otlp_endpoint: Option<String>,
@@ -91,6 +94,7 @@ impl Flags {
             rate_limit: self.rate_limit,
             lease: self.lease,
             revocation: self.revocation,
+            revocation_wait: self.revocation_wait,
             otlp_endpoint: self.otlp_endpoint.clone(),
             trace_sample: self.trace_sample,
         };

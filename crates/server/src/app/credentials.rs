@@ -30,6 +30,7 @@ use super::{
     standing::{self, Standing},
 };
 use crate::{
+    cluster,
     problem::{Code, Problem},
     request::Context,
     verify::{Entry, hash_password, seal_context},
@@ -137,6 +138,16 @@ impl From<&LastUse> for UseView {
 }
 
 impl CredentialView {
+    /// As this request has just changed it.
+    pub(crate) fn changed(credential: &Credential) -> Self {
+        let later = cluster::told().filter(|settled| !settled.complete);
+        Self {
+            state: Standing::of(credential, later.is_some()),
+            settles_by: later.map(|settled| settled.effective_at.to_string()),
+            ..Self::from(credential)
+        }
+    }
+
     /// As it was found.
     pub(crate) fn of(app: &App, listed: &Listed) -> Self {
         Self {
@@ -399,7 +410,7 @@ pub(crate) async fn edit(
         "expires_at": { "from": before.expires_at, "to": after.expires_at },
     });
     record(app, context, grant, tx, Action::CredentialUpdated, &after, detail).await?;
-    Ok(CredentialView::from(&after))
+    Ok(CredentialView::changed(&after))
 }
 
 /// Gives a role to a key, or takes it: it counts on the next request.
@@ -424,7 +435,7 @@ pub(crate) async fn set_role(
     tx.update_credential(&credential).await?;
     let detail = json!({ "role": role, "held": held });
     record(app, context, grant, tx, Action::CredentialUpdated, &credential, detail).await?;
-    Ok(CredentialView::from(&credential))
+    Ok(CredentialView::changed(&credential))
 }
 
 /// Replaces the secret. The old one ends at once, or lives on for `overlap`, at most seven days. The new one is in the answer only.
@@ -498,7 +509,7 @@ pub(crate) async fn pause(
     tx.update_credential(&credential).await?;
     let action = if paused { Action::CredentialPaused } else { Action::CredentialResumed };
     record(app, context, grant, tx, action, &credential, json!({})).await?;
-    Ok(CredentialView::from(&credential))
+    Ok(CredentialView::changed(&credential))
 }
 
 /// Ends a credential, as its account's kind ends them. When this returns, no request of it is accepted. Ending an ended one is done again in
@@ -583,7 +594,7 @@ pub(crate) async fn restore(app: &App, context: &Context, grant: &Grant<ManageCr
     credential.end = None;
     tx.update_credential(&credential).await?;
     record(app, context, grant, tx, Action::CredentialRestored, &credential, json!({})).await?;
-    Ok(CredentialView::from(&credential))
+    Ok(CredentialView::changed(&credential))
 }
 
 /// Whether a credential could be brought back at `now`.

@@ -1,6 +1,6 @@
 //! Seeing is believing: no node says that a credential has ended before that is true on every node.
 use claviger_domain::time::Timestamp;
-use claviger_server::config::Partial;
+use claviger_server::config::{Partial, Wait};
 use claviger_store::lease::Node;
 use serde_json::json;
 
@@ -65,6 +65,51 @@ async fn while_a_node_is_silent_another_says_revoking_and_afterwards_that_it_is_
         let shown = node.operator().get(&revoked).await.json();
         assert_eq!((&shown["state"], shown.get("settles_by")), (&json!("revoked"), None), "{shown}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn with_a_bounded_wait_a_silent_node_makes_it_202_with_a_deadline_and_revoking_until_then() {
+    let settings = Partial { revocation_wait: Some(Wait::Bounded), ..short_leases() };
+    let world = World::with(settings, Some(claviger_testkit::postgres::Cluster::shared().fresh_database()), kinds()).await;
+    let (acme, firm) = (world.account("corporate", "Acme").await, world.account("business", "Firm").await);
+    let (first, second, third) = (world.credential(&acme).await, world.credential(&acme).await, world.credential(&acme).await);
+    let wish = json!({ "kind": "client", "name": "Shop", "access": { "level": "full" } });
+    let paused = world.operator().post(&format!("/v1/accounts/{firm}/credentials"), wish).await;
+    assert_eq!(paused.status, 201, "nobody is silent: {paused:?}");
+    let paused = format!("/v1/accounts/{firm}/credentials/{}", paused.json()["id"].as_str().expect("an id"));
+    let path = |made: &crate::common::Made| format!("/v1/accounts/{}/credentials/{}", made.account, made.id);
+    let token = world.token(&third).await;
+    add_silent_node(&world).await;
+    let began = std::time::Instant::now();
+    let deleted = world.operator().delete(&path(&first)).await;
+    let took = began.elapsed();
+    assert_eq!((deleted.status, deleted.header("revocation-complete"), deleted.bytes.len()), (202, "false", 0), "{deleted:?}");
+    assert!(took < std::time::Duration::from_millis(2_300), "it waited for the lease: {took:?}");
+    let deadline: Timestamp = deleted.header("effective-at").parse().expect("a time");
+    assert!(deadline > world.app.clock.now(), "the deadline is ahead");
+    let shown = world.operator().get(&path(&first)).await.json();
+    assert_eq!(shown["state"], "revoking", "{shown}");
+    // by now it is known who is silent; and a body says no more than is true
+    let (again, pausing) = tokio::join!(async { world.operator().delete(&path(&second)).await }, async {
+        world.operator().post(&format!("{paused}/pause"), json!({})).await
+    });
+    assert_eq!((again.status, pausing.status, &pausing.json()["state"]), (202, 202, &json!("pausing")), "{again:?} {pausing:?}");
+    // what cannot say "later" waits
+    let form = [("token", token.as_str()), ("client_id", &third.public_id), ("client_secret", &third.secret)];
+    let revoked = world.anyone().form("/oauth2/revoke", &form).await;
+    assert_eq!((revoked.status, revoked.headers.get("revocation-complete")), (200, None), "{revoked:?}");
+    assert!(revoked.header("effective-after-ms").parse::<u64>().is_ok_and(|took| took > 100), "it waited: {revoked:?}");
+    // the silent node's lease ends, by nobody's doing
+    let gone = async |path: &str| {
+        while world.operator().get(path).await.status != 404 {
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+    };
+    gone(&path(&first)).await;
+    gone(&path(&second)).await;
+    let done = world.operator().delete(&path(&first)).await;
+    assert_eq!((done.status, done.headers.get("revocation-complete")), (204, None), "again, and nobody is silent now: {done:?}");
+    assert_eq!(world.operator().get(&paused).await.json()["state"], "paused");
 }
 
 on_both_engines! {
