@@ -103,8 +103,10 @@ pub struct Settled {
     pub outlasted: bool,
     /// How long that took after the change was committed.
     pub took: Duration,
-    /// Since when at the latest.
+    /// Since when at the latest, or by when.
     pub effective_at: Timestamp,
+    /// For how long it may not be true everywhere yet.
+    pub rest: Duration,
 }
 
 impl Cluster {
@@ -148,6 +150,7 @@ impl Cluster {
                 outlasted: decision == Decision::Outlasted,
                 took: Duration::from_nanos(now.least_since(committed).unsigned_abs()),
                 effective_at: self.wall.now(),
+                rest: Duration::ZERO,
             };
             self.show(&settled).await;
             self.waits.observe(settled.took.as_secs_f64());

@@ -22,7 +22,7 @@ use super::{
     credentials::{end_effect, end_verb, ended_word, names, shown_once, status},
     desk::{Desk, by_whom, capital},
     form::{self, Typed},
-    frame, page, refusals, see,
+    frame, page, refusals, see, told,
     view::{Ask, Cell, Choice, CredentialDialog, CredentialPage, Ended, Hidden, Link, SecretRow},
 };
 use crate::{
@@ -221,7 +221,7 @@ pub(super) async fn rotate(desk: Desk, sent: Sent) -> Result<Response, Problem> 
         Err(problem) => return Err(problem),
     };
     let found = find(&desk).await?;
-    let mut shown = shown_once(&desk, &made, &href(&desk, found.credential()));
+    let mut shown = shown_once(&desk, &made, &format!("{}?done={}", href(&desk, found.credential()), told::word("regenerated")));
     shown.heading = format!("{} regenerated", capital(&names(&desk.kind.console, made.kind).secret.to_lowercase()));
     Ok(with_dialog(&desk, &found, CredentialDialog::Created(shown)).into_response())
 }

@@ -79,6 +79,7 @@ async fn with_a_bounded_wait_a_silent_node_makes_it_202_with_a_deadline_and_revo
     let paused = format!("/v1/accounts/{firm}/credentials/{}", paused.json()["id"].as_str().expect("an id"));
     let path = |made: &crate::common::Made| format!("/v1/accounts/{}/credentials/{}", made.account, made.id);
     let token = world.token(&third).await;
+    let (person, staff) = (world.new_member(&acme, "owner").await, world.operator_person().await);
     add_silent_node(&world).await;
     let began = std::time::Instant::now();
     let deleted = world.operator().delete(&path(&first)).await;
@@ -94,6 +95,16 @@ async fn with_a_bounded_wait_a_silent_node_makes_it_202_with_a_deadline_and_revo
         world.operator().post(&format!("{paused}/pause"), json!({})).await
     });
     assert_eq!((again.status, pausing.status, &pausing.json()["state"]), (202, 202, &json!("pausing")), "{again:?} {pausing:?}");
+    let page = person.get("/account/api-keys").await.text();
+    assert!(page.contains("Revoking…"), "{page}");
+    let page = person.get(&format!("/account/api-keys/{}", first.id)).await.text();
+    assert!(page.contains("Some node may still accept it, for"), "{page}");
+    let page = staff.get("/operator/cluster").await.text();
+    assert!(page.contains("192.0.2.1:8081") && page.contains("Silent") && page.contains("this node"), "{page}");
+    let shown = world.operator().get("/v1/cluster").await.json();
+    let silent = shown["nodes"].as_array().and_then(|nodes| nodes.iter().find(|node| node["id"] == "silent")).cloned().expect("a node");
+    assert_eq!(silent["state"], "silent", "{shown}");
+    assert!(shown["safe_revision"].as_i64() < shown["revision"].as_i64(), "{shown}");
     // what cannot say "later" waits
     let form = [("token", token.as_str()), ("client_id", &third.public_id), ("client_secret", &third.secret)];
     let revoked = world.anyone().form("/oauth2/revoke", &form).await;
@@ -110,6 +121,24 @@ async fn with_a_bounded_wait_a_silent_node_makes_it_202_with_a_deadline_and_revo
     let done = world.operator().delete(&path(&first)).await;
     assert_eq!((done.status, done.headers.get("revocation-complete")), (204, None), "again, and nobody is silent now: {done:?}");
     assert_eq!(world.operator().get(&paused).await.json()["state"], "paused");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_console_says_on_how_many_nodes_a_change_is_true_and_on_one_nothing_of_nodes() {
+    let world = World::postgres().await;
+    let acme = world.account("corporate", "Acme").await;
+    let (first, second) = (world.credential(&acme).await, world.credential(&acme).await);
+    let person = world.new_member(&acme, "owner").await;
+    let alone = person.form(&format!("/account/api-keys/{}/delete", first.id), &[]).await;
+    assert_eq!((alone.status, alone.header("location")), (303, "/account/api-keys?done=deleted"));
+    let _other = world.beside(Partial::default()).await;
+    let both = person.form(&format!("/account/api-keys/{}/delete", second.id), &[]).await;
+    assert!(both.header("location").starts_with("/account/api-keys?done=deleted~2~"), "{both:?}");
+    let page = person.get(both.header("location")).await.text();
+    assert!(page.contains("Deleted. Integrations that used it are refused from now on. True on both nodes after "), "{page}");
+    let staff = world.operator_person().await;
+    let page = staff.get("/operator/cluster").await.text();
+    assert!(page.contains("Kept: nothing that is known weakens it") && page.contains("this node"), "{page}");
 }
 
 on_both_engines! {
