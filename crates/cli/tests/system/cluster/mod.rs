@@ -13,6 +13,7 @@ mod faults;
 mod history;
 mod link;
 mod nodes;
+mod page;
 
 use history::{Asked, Findings, History, Key};
 use nodes::Nodes;
