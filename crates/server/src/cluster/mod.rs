@@ -185,7 +185,8 @@ impl Cluster {
         // after the reply: what was seen had happened before this
         let now = self.gate.clock.read();
         let terms = terms_of(&cluster).unwrap_or(self.gate.held.terms());
-        let (silent, settles, own, unheard) = self.take_in(&cluster, now, terms);
+        let (silent, settles, own) = self.take_in(&cluster, now, terms);
+        let unheard = self.unheard(&cluster, now);
         for ((_, node), beat) in silent {
             if self.store.unregister(&node, Some(beat)).await? {
                 tracing::warn!(node, "a node has been silent for longer than its lease; its row is deleted");
@@ -201,7 +202,7 @@ impl Cluster {
         Ok(Arc::new(Look { cluster, unheard, sight, terms }))
     }
 
-    fn take_in(&self, cluster: &lease::Cluster, now: Reading, terms: Terms) -> (Vec<(Row, i64)>, bool, Option<String>, BTreeMap<String, Duration>) {
+    fn take_in(&self, cluster: &lease::Cluster, now: Reading, terms: Terms) -> (Vec<(Row, i64)>, bool, Option<String>) {
         let mut seen = self.seen();
         let own = seen.own.clone();
         let others = cluster.nodes.iter().filter(|node| Some(&node.id) != own.as_ref());
@@ -209,9 +210,13 @@ impl Cluster {
         let stand = Stand { epoch: cluster.epoch, rev: cluster.rev, remembered: cluster.safe_rev };
         seen.horizon.observe(now, terms, stand, Sight { settled: cluster.settled, lowest: lowest(cluster) });
         let settles = !cluster.settled && seen.primary.observe(now, terms, cluster.primary.clone());
-        let unheard = |node: &lease::Node| Some((node.id.clone(), seen.watch.unheard(now, &(cluster.primary.clone(), node.id.clone()))?));
-        let unheard = cluster.nodes.iter().filter_map(unheard).collect();
-        (silent, settles, own, unheard)
+        (silent, settles, own)
+    }
+
+    fn unheard(&self, cluster: &lease::Cluster, now: Reading) -> BTreeMap<String, Duration> {
+        let seen = self.seen();
+        let time = |node: &lease::Node| Some((node.id.clone(), seen.watch.unheard(now, &(cluster.primary.clone(), node.id.clone()))?));
+        cluster.nodes.iter().filter_map(time).collect()
     }
 
     fn confirmed(&self, look: &Look, rev: i64) -> usize {

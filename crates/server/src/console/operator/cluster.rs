@@ -100,8 +100,10 @@ fn node_row(node: &Member, now: Timestamp) -> NodeRow {
 }
 
 fn change_row(change: &Settled, now: Timestamp) -> ChangeRow {
+    // seconds apart, "just now" would say nothing
+    let when = frame::when(change.effective_at, now);
     ChangeRow {
-        when: frame::when(change.effective_at, now),
+        when: When { relative: when.exact.clone(), ..when },
         rev: grouped(change.rev),
         nodes: change.nodes,
         took: told::seconds(change.took),
@@ -111,7 +113,12 @@ fn change_row(change: &Settled, now: Timestamp) -> ChangeRow {
 
 fn summary(changes: &[Settled]) -> Option<String> {
     let (median, most): (Duration, Duration) = cluster::percentiles(changes)?;
-    Some(format!("Half of the last {} took {} at most, all but one in a hundred {}.", changes.len(), told::seconds(median), told::seconds(most)))
+    Some(format!(
+        "The last {} took {} in the median, and all but one in a hundred {} at most, to be true on every node.",
+        changes.len(),
+        told::seconds(median),
+        told::seconds(most)
+    ))
 }
 
 /// 1,204,331
