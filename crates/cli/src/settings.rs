@@ -4,7 +4,7 @@ use std::{net::SocketAddr, path::PathBuf};
 use anyhow::Context;
 use claviger_server::{
     cluster::Mode,
-    config::{Partial, Preflight, RateLimit, Settings},
+    config::{Partial, Preflight, RateLimit, Settings, Wait},
 };
 
 use hyper::http::uri::Authority;
@@ -62,6 +62,9 @@ pub(crate) struct Flags {
     /// How often a node makes a credential, revokes it, and asks every node whether it still accepts it; 0: never [default: 60]
     #[arg(long, env = "CLAVIGER_CANARY_EVERY", value_name = "SECONDS")]
     canary_every: Option<u32>,
+    /// How long a change waits for a node that is silent: complete, or bounded (a second at most, then 202) [default: complete]
+    #[arg(long, env = "CLAVIGER_REVOCATION_WAIT", value_name = "WORD")]
+    revocation_wait: Option<Wait>,
     /// Where OpenTelemetry traces are sent, by OTLP over HTTP, such as http://127.0.0.1:4318
     #[arg(long, env = "CLAVIGER_OTLP_ENDPOINT", value_name = "URL")]
     otlp_endpoint: Option<String>,
@@ -101,6 +104,7 @@ impl Flags {
             revocation: self.revocation,
             advertise: self.advertise.clone(),
             canary_every: self.canary_every,
+            revocation_wait: self.revocation_wait,
             otlp_endpoint: self.otlp_endpoint.clone(),
             trace_sample: self.trace_sample,
         };

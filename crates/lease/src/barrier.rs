@@ -13,7 +13,7 @@ pub struct Barrier {
 pub struct Sight {
     /// Whether every lease that can be running has its row on this primary: see [`crate::Primary`].
     pub settled: bool,
-    /// The lowest revision that a node, other than the one looking, has acknowledged; None when there is no other.
+    /// The lowest revision that a node has acknowledged; None when there is no node to wait for. Of the one looking it need not be told.
     pub lowest: Option<i64>,
 }
 

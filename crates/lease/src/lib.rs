@@ -11,10 +11,12 @@
 //! | what is applied is published, then evicted, then acknowledged: [`Attempt`]'s order | a fill slips in between, or the writer returns too soon |
 //! | a deletion waits until all acknowledged, or the longest lease is over: [`Barrier`] | it is not true when it returns |
 //! | a silent row goes only after [`Terms::wait`]: [`Watch`] | its node still serves |
+//! | what is shown as done is what every node acknowledged, or what was there for as long as leases run: [`Horizon`] | who looks sees "revoked" where it is not yet |
 //! | after a change of primary nobody returns early for as long: [`Primary`] | rows that were lost with the old one are not waited for |
 
 mod barrier;
 mod cell;
+mod horizon;
 mod lease;
 #[cfg(all(test, not(loom)))]
 mod model;
@@ -25,6 +27,7 @@ mod watch;
 
 pub use barrier::{Barrier, Decision, Sight};
 pub use cell::Held;
+pub use horizon::{Horizon, Stand};
 pub use lease::{Attempt, Lease, Write};
 pub use primary::Primary;
 pub use terms::Terms;

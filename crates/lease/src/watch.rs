@@ -1,5 +1,5 @@
 //! Which nodes have been silent for so long that their lease is over, and their row may go.
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use crate::{Reading, Terms};
 
@@ -32,6 +32,13 @@ impl<N: Ord + Clone> Watch<N> {
         }
         silent
     }
+
+    /// For how long, by our clock, a row's beat has not been seen to move; None when the row was not seen.
+    #[must_use]
+    pub fn unheard(&self, now: Reading, node: &N) -> Option<Duration> {
+        let (_, since) = self.seen.get(node)?;
+        Some(Duration::from_nanos(now.least_since(*since).max(0).unsigned_abs()))
+    }
 }
 
 #[cfg(test)]
@@ -45,6 +52,8 @@ mod tests {
         let mut watch = Watch::default();
         assert_eq!(watch.observe(at(100), terms, [("a", 1), ("b", 7)]), []);
         assert_eq!(watch.observe(at(111), terms, [("a", 1), ("b", 8)]), []);
+        let unheard = ["a", "b", "c"].map(|node| watch.unheard(at(111), &node).map(|time| time.as_nanos()));
+        assert_eq!(unheard, [Some(11), Some(0), None]);
         assert_eq!(watch.observe(at(112), terms, [("a", 1), ("b", 8)]), [("a", 1)]);
         // a row that went and came back is a new one
         assert_eq!(watch.observe(at(120), terms, [("b", 8)]), []);

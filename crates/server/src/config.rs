@@ -71,6 +71,8 @@ settings! {
     advertise: String = None, false;
     /// How often a node makes a credential, revokes it, and asks every node whether it still accepts it, in seconds; 0: never.
     canary_every: u32 = Some(60), false;
+    /// How long a change waits for a node that is silent: `complete` until it is true everywhere, `bounded` a second at most; then the answer is 202 and says until when.
+    revocation_wait: Wait = Some(Wait::Complete), false;
     /// Where OpenTelemetry traces are sent, by OTLP over HTTP, such as http://127.0.0.1:4318; without it nothing is traced.
     otlp_endpoint: String = None, false;
     /// The share of verifications that are traced, 0 to 1; management requests all are.
@@ -113,6 +115,33 @@ impl std::str::FromStr for Preflight {
     }
 }
 
+/// How long a change waits for a node that is silent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Wait {
+    /// Until it is true on every node.
+    Complete,
+    /// A second at most: then the answer says that it is not complete, and when it is at the latest.
+    Bounded,
+}
+
+impl Wait {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Complete => "complete",
+            Self::Bounded => "bounded",
+        }
+    }
+}
+
+impl std::str::FromStr for Wait {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        [Self::Complete, Self::Bounded].into_iter().find(|wait| wait.as_str() == text).ok_or("`complete` or `bounded`")
+    }
+}
+
 trait Shown {
     fn to_shown(&self) -> toml::Value;
 }
@@ -129,6 +158,12 @@ impl Shown for Preflight {
             Self::Check => "check".into(),
             Self::Pass => "pass".into(),
         }
+    }
+}
+
+impl Shown for Wait {
+    fn to_shown(&self) -> toml::Value {
+        self.as_str().into()
     }
 }
 

@@ -33,6 +33,7 @@ pub(crate) struct Metrics {
     requests: Family<Outcome, Counter>,
     lease_age: Gauge<f64, AtomicU64>,
     pub(crate) canary: CanaryCounts,
+    has_lost: Gauge,
 }
 
 /// What the canary has seen.
@@ -133,6 +134,7 @@ impl Metrics {
             lease_age,
             cached: gauge(&mut registry, "index_credentials", "Credentials in memory"),
             applied: gauge(&mut registry, "index_revision", "Revision up to which changes are applied"),
+            has_lost: gauge(&mut registry, "history_lost", "1 while the database misses revisions that a node had applied: then nothing is verified"),
             store_reads: gauge(&mut registry, "index_store_reads", "Point reads that the store answered for verification"),
             requests,
             registry,
@@ -167,6 +169,7 @@ impl Metrics {
         }
         self.cached.set(i64::try_from(index.len()).unwrap_or(i64::MAX));
         self.applied.set(index.applied());
+        self.has_lost.set(index.has_lost().into());
         self.store_reads.set(i64::try_from(index.store_reads()).unwrap_or(i64::MAX));
         let mut text = String::new();
         match encode(&mut text, &self.registry) {

@@ -6,7 +6,7 @@ use std::{
 
 use axum::{
     extract::{ConnectInfo, MatchedPath, Request, State},
-    http::{HeaderMap, HeaderName, HeaderValue, header},
+    http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header},
     middleware::Next,
     response::{IntoResponse, Response},
 };
@@ -37,7 +37,7 @@ pub(crate) async fn surround(app: App, mut request: Request, next: Next, render:
     let route = request.extensions().get::<MatchedPath>().map_or("(none)", MatchedPath::as_str).to_owned();
     let method = request.method().clone();
     request.extensions_mut().insert(Context { request_id: request_id.clone(), source });
-    let (mut response, settled) = cluster::telling(next.run(request)).await;
+    let (mut response, settled) = cluster::telling(LATER.iter().any(|ours| route.starts_with(ours)), next.run(request)).await;
     if let Some(problem) = response.extensions_mut().remove::<Problem>() {
         if let Some(internal) = &problem.internal {
             tracing::error!(%request_id, %route, code = problem.code, %internal, "a request failed");
@@ -59,7 +59,12 @@ pub(crate) async fn surround(app: App, mut request: Request, next: Next, render:
     }
     if let Some(settled) = settled {
         tell(headers, &settled);
+        response.extensions_mut().insert(settled);
+        if !settled.complete && route.starts_with(API) && [StatusCode::OK, StatusCode::NO_CONTENT].contains(&response.status()) {
+            *response.status_mut() = StatusCode::ACCEPTED;
+        }
     }
+    let headers = response.headers_mut();
     for (name, value) in ALWAYS {
         headers.entry(name).or_insert(HeaderValue::from_static(value));
     }
@@ -69,8 +74,18 @@ pub(crate) async fn surround(app: App, mut request: Request, next: Next, render:
     response
 }
 
-/// On the answer to every change: since when it is true on every node, how many said so, and how long that took after the commit.
+const API: &str = "/v1/";
+
+/// Where "not yet everywhere" is an answer: the API's is 202, and the console says it in words. RFC 7009 and the legacy transports know no such
+/// thing, and so wait.
+const LATER: [&str; 3] = [API, "/account", "/operator"];
+
+/// On the answer to every change: since when it is true on every node, how many said so, and how long that took after the commit; or that it
+/// is not, and when it will be at the latest.
 fn tell(headers: &mut HeaderMap, settled: &Settled) {
+    if !settled.complete {
+        headers.insert(HeaderName::from_static("revocation-complete"), HeaderValue::from_static("false"));
+    }
     let texts = [
         ("effective-at", settled.effective_at.to_string()),
         ("effective-nodes", settled.nodes.to_string()),
@@ -114,7 +129,7 @@ pub(crate) fn request_id_from<'a>(app: &App, given: Option<&'a str>) -> Cow<'a, 
 
 /// As `application/problem+json` (RFC 9457).
 pub(crate) fn render_json(_: &App, problem: &Problem, request_id: &str) -> Response {
-    let status = axum::http::StatusCode::from_u16(problem.status).unwrap_or(axum::http::StatusCode::INTERNAL_SERVER_ERROR);
+    let status = StatusCode::from_u16(problem.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let body = problem_json(problem, request_id).to_string();
     (status, [(header::CONTENT_TYPE, "application/problem+json")], body).into_response()
 }

@@ -127,8 +127,11 @@ pub(crate) async fn method_not_allowed() -> Problem {
     Problem::new(Code::MethodNotAllowed, "Look at the Allow header.")
 }
 
-/// Ready when verification can answer: with a lease where it needs one, and a store that can be read.
+/// Ready when verification can answer: with a lease where it needs one, a store that can be read, and none of its history lost.
 async fn ready(State(app): State<App>) -> Result<&'static str, Problem> {
+    if app.index.has_lost() {
+        return Err(Problem { detail: verify::HAS_LOST.into(), ..Problem::unavailable("revisions are missing") });
+    }
     if app.cluster.gate.mode == cluster::Mode::Lease && !app.cluster.gate.is_open() {
         return Err(Problem::unavailable("the lease is over"));
     }
@@ -157,8 +160,8 @@ pub fn openapi() -> utoipa::openapi::OpenApi {
     let (_, public) = public_routes().split_for_parts();
     let (_, gateway) = gateway_routes().split_for_parts();
     let mut document = Document::openapi();
-    document.merge(secured(operator, "operator_key"));
-    document.merge(secured(keys, "api_key"));
+    document.merge(secured(answering_later(operator), "operator_key"));
+    document.merge(secured(answering_later(keys), "api_key"));
     document.merge(public);
     document.merge(gateway);
     declare_path_parameters(&mut document);
@@ -184,6 +187,23 @@ fn declare_path_parameters(document: &mut utoipa::openapi::OpenApi) {
             operation.parameters = (!all.is_empty()).then_some(all);
         }
     }
+}
+
+/// `part`, with what `--revocation-wait bounded` makes of the answer to a change: see `request.rs`.
+fn answering_later(mut part: utoipa::openapi::OpenApi) -> utoipa::openapi::OpenApi {
+    const LATER: &str = "With `--revocation-wait bounded`: done, and true on every node at `Effective-At` at the latest; \
+                         `Revocation-Complete: false`. The body is that of 200, if there is one";
+    for item in part.paths.paths.values_mut() {
+        for operation in [&mut item.put, &mut item.post, &mut item.delete, &mut item.patch].into_iter().flatten() {
+            let responses = &mut operation.responses.responses;
+            if let Some(RefOr::T(done)) = responses.get("200").or_else(|| responses.get("204")) {
+                let mut later = done.clone();
+                LATER.clone_into(&mut later.description);
+                responses.insert("202".to_owned(), RefOr::T(later));
+            }
+        }
+    }
+    part
 }
 
 /// `part`, every operation of which asks for the scheme `name`.

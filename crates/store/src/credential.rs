@@ -91,6 +91,8 @@ pub struct Listed {
     pub credential: Credential,
     /// Its last use.
     pub used: Option<LastUse>,
+    /// The revision of its last change, when that is beyond what was asked to be safe: some node may not know of it.
+    pub unsettled: Option<i64>,
 }
 
 /// Which credentials are wanted; what is absent does not restrict.
@@ -111,13 +113,19 @@ macro_rules! columns {
     };
 }
 
+/// `$safe` is the parameter that says up to which revision changes are true on every node. What was deleted after it is listed still.
 macro_rules! listed {
-    ($rest:literal) => {
+    ($safe:literal, $join:literal, $where:literal) => {
         concat!(
             "SELECT ",
             columns!(),
-            ", u.used_at, u.source, u.user_agent, u.route FROM credential c LEFT JOIN credential_use u ON u.credential_id = c.id ",
-            $rest
+            ", u.used_at, u.source, u.user_agent, u.route, h.rev FROM credential c LEFT JOIN credential_use u ON u.credential_id = c.id \
+             LEFT JOIN (SELECT object_id, max(rev) AS rev FROM change WHERE kind = 'credential' AND rev > ",
+            $safe,
+            " GROUP BY object_id) h ON h.object_id = c.public_id ",
+            $join,
+            " WHERE (c.state <> 'deleted' OR h.rev IS NOT NULL) AND ",
+            $where
         )
     };
 }
@@ -127,7 +135,8 @@ fn listed(mut row: Row) -> Result<Listed, StoreError> {
     let credential = after_id(id, &mut row)?;
     let at = row.optional_time()?;
     let (source, user_agent, route) = (row.optional_text()?, row.optional_text()?, row.optional_text()?);
-    Ok(Listed { credential, used: at.map(|at| LastUse { at, source, user_agent, route }) })
+    let unsettled = row.optional_int()?;
+    Ok(Listed { credential, used: at.map(|at| LastUse { at, source, user_agent, route }), unsettled })
 }
 
 fn after_id(id: CredentialId, row: &mut Row) -> Result<Credential, StoreError> {
@@ -255,14 +264,13 @@ impl Reader {
         Ok((loaded, revision.ok_or_else(|| unexpected("a revision"))?))
     }
 
-    /// A listed credential of this account.
+    /// A listed credential of this account. One that was deleted after the revision `safe` is listed still.
     ///
     /// # Errors
     /// When the database is not available.
-    pub async fn find_credential(&mut self, account: AccountId, id: CredentialId) -> Result<Option<Listed>, StoreError> {
-        let rows = self
-            .query(listed!("WHERE c.account_id = $1 AND c.id = $2 AND c.state <> 'deleted'"), &[account.to_string().into(), id.to_string().into()])
-            .await?;
+    pub async fn find_credential(&mut self, account: AccountId, id: CredentialId, safe: i64) -> Result<Option<Listed>, StoreError> {
+        let parameters = [account.to_string().into(), id.to_string().into(), safe.into()];
+        let rows = self.query(listed!("$3", "", "c.account_id = $1 AND c.id = $2"), &parameters).await?;
         rows.into_iter().next().map(listed).transpose()
     }
 
@@ -275,17 +283,20 @@ impl Reader {
         rows.into_iter().next().map(|mut row| row.parsed()).transpose()
     }
 
-    /// The listed credentials of an account, newest first.
+    /// The listed credentials of an account, newest first. What was deleted after the revision `safe` is listed still.
     ///
     /// # Errors
     /// When the database is not available.
-    pub async fn list_credentials(&mut self, account: AccountId, filter: &Filter, page: &PageRequest) -> Result<Page<Listed>, StoreError> {
+    pub async fn list_credentials(&mut self, account: AccountId, filter: &Filter, page: &PageRequest, safe: i64) -> Result<Page<Listed>, StoreError> {
         let mut parameters = vec![account.to_string().into()];
         parameters.extend(filtering(filter, page));
+        parameters.push(safe.into());
         let rows = self
             .query(
                 listed!(
-                    "WHERE c.account_id = $1 AND c.state <> 'deleted' AND c.id < $2 \
+                    "$7",
+                    "",
+                    "c.account_id = $1 AND c.id < $2 \
                      AND (CAST($3 AS TEXT) IS NULL OR c.kind = $3) AND (CAST($4 AS TEXT) IS NULL OR c.state = $4) \
                      AND (CAST($5 AS TEXT) IS NULL OR lower(c.label) LIKE $5 ESCAPE '!' OR lower(c.public_id) LIKE $5 ESCAPE '!' \
                      OR lower(c.description) LIKE $5 ESCAPE '!') ORDER BY c.id DESC LIMIT $6"
@@ -296,18 +307,27 @@ impl Reader {
         Ok(page.page(rows.into_iter().map(listed).collect::<Result<_, _>>()?, |listed: &Listed| listed.credential.id.to_string()))
     }
 
-    /// The listed credentials of an account and of all below it, newest first.
+    /// The listed credentials of an account and of all below it, newest first. What was deleted after the revision `safe` is listed still.
     ///
     /// # Errors
     /// When the database is not available.
-    pub async fn list_credentials_below(&mut self, account: AccountId, filter: &Filter, page: &PageRequest) -> Result<Page<Listed>, StoreError> {
+    pub async fn list_credentials_below(
+        &mut self,
+        account: AccountId,
+        filter: &Filter,
+        page: &PageRequest,
+        safe: i64,
+    ) -> Result<Page<Listed>, StoreError> {
         let mut parameters = vec![account.to_string().into()];
         parameters.extend(filtering(filter, page));
         parameters.push(format!("%{account}%").into());
+        parameters.push(safe.into());
         let rows = self
             .query(
                 listed!(
-                    "JOIN account a ON a.id = c.account_id WHERE (a.id = $1 OR a.lineage LIKE $7) AND c.state <> 'deleted' AND c.id < $2 \
+                    "$8",
+                    "JOIN account a ON a.id = c.account_id",
+                    "(a.id = $1 OR a.lineage LIKE $7) AND c.id < $2 \
                      AND (CAST($3 AS TEXT) IS NULL OR c.kind = $3) AND (CAST($4 AS TEXT) IS NULL OR c.state = $4) \
                      AND (CAST($5 AS TEXT) IS NULL OR lower(c.label) LIKE $5 ESCAPE '!' OR lower(c.public_id) LIKE $5 ESCAPE '!' \
                      OR lower(c.description) LIKE $5 ESCAPE '!') ORDER BY c.id DESC LIMIT $6"
@@ -322,14 +342,15 @@ impl Reader {
     ///
     /// # Errors
     /// When the database is not available.
-    pub async fn find_credential_by_digest(&mut self, account: AccountId, digest: &Digest) -> Result<Option<Listed>, StoreError> {
+    pub async fn find_credential_by_digest(&mut self, account: AccountId, digest: &Digest, safe: i64) -> Result<Option<Listed>, StoreError> {
         let rows = self
             .query(
                 listed!(
-                    "WHERE c.account_id = $1 AND c.state <> 'deleted' \
-                     AND c.id IN (SELECT credential_id FROM credential_secret WHERE form = 'digest' AND material = $2)"
+                    "$3",
+                    "",
+                    "c.account_id = $1 AND c.id IN (SELECT credential_id FROM credential_secret WHERE form = 'digest' AND material = $2)"
                 ),
-                &[account.to_string().into(), digest.as_bytes().into()],
+                &[account.to_string().into(), digest.as_bytes().into(), safe.into()],
             )
             .await?;
         rows.into_iter().next().map(listed).transpose()

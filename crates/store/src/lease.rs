@@ -29,8 +29,14 @@ pub struct Cluster {
     pub primary: String,
     /// Whether it is the one on which every lease that can be running has its row.
     pub settled: bool,
+    /// The history that revisions are counted in.
+    pub epoch: i64,
     /// The revision of now.
     pub rev: i64,
+    /// Up to which revision somebody outlasted every lease.
+    pub safe_rev: i64,
+    /// Whether revisions of this history are missing that a node had applied.
+    pub has_lost: bool,
     /// The nodes, by id.
     pub nodes: Vec<Node>,
 }
@@ -43,15 +49,16 @@ impl Reader {
     pub async fn cluster(&mut self) -> Result<Cluster, StoreError> {
         let rows = self
             .query(
-                "SELECT c.lease_ms, p.identity, c.settled = p.identity, r.rev, l.node, l.acked, l.beat, l.address, l.version, l.began_at \
+                "SELECT c.lease_ms, p.identity, c.settled = p.identity, r.epoch, r.rev, c.safe_rev, coalesce(c.lost_epoch = r.epoch, false), l.node, l.acked, l.beat, l.address, l.version, l.began_at \
                  FROM cluster c CROSS JOIN primary_server p JOIN revision r ON r.one = c.one LEFT JOIN lease l ON l.node <> '' WHERE c.one = 1 ORDER BY l.node",
                 &[],
             )
             .await?;
         let mut found = None;
         for mut row in rows {
-            let (lease_ms, primary, settled, rev) = (row.int()?, row.text()?, row.bool()?, row.int()?);
-            let cluster = found.get_or_insert_with(|| Cluster { lease_ms, primary, settled, rev, nodes: Vec::new() });
+            let (lease_ms, primary, settled) = (row.int()?, row.text()?, row.bool()?);
+            let (epoch, rev, safe_rev, has_lost) = (row.int()?, row.int()?, row.int()?, row.bool()?);
+            let cluster = found.get_or_insert_with(|| Cluster { lease_ms, primary, settled, epoch, rev, safe_rev, has_lost, nodes: Vec::new() });
             if let Some(id) = row.optional_text()? {
                 cluster.nodes.push(node(id, &mut row)?);
             }
@@ -144,6 +151,28 @@ impl Store {
         let gone = tx.execute("DELETE FROM lease WHERE node = $1 AND beat = coalesce($2, beat)", &[id.into(), beat.into()]).await?;
         tx.commit_housekeeping().await?;
         Ok(gone == 1)
+    }
+
+    /// Remembers that everything up to `rev` of this epoch is true on every node, since every lease from before it is over. It never goes back.
+    ///
+    /// # Errors
+    /// When the database is not available.
+    pub async fn remember_safe(&self, epoch: i64, rev: i64) -> Result<(), StoreError> {
+        let mut tx = self.begin().await?;
+        let sql = "UPDATE cluster SET safe_rev = $2 WHERE safe_rev < $2 AND EXISTS (SELECT 1 FROM revision r WHERE r.epoch = $1 AND r.rev >= $2)";
+        tx.execute(sql, &[epoch.into(), rev.into()]).await?;
+        tx.commit_housekeeping().await
+    }
+
+    /// Remembers that revisions of this epoch are missing that a node had applied.
+    ///
+    /// # Errors
+    /// When the database is not available.
+    pub async fn remember_loss(&self, epoch: i64) -> Result<(), StoreError> {
+        let mut tx = self.begin().await?;
+        let sql = "UPDATE cluster SET lost_epoch = $1 WHERE lost_epoch IS NULL OR lost_epoch <> $1";
+        tx.execute(sql, &[epoch.into()]).await?;
+        tx.commit_housekeeping().await
     }
 
     /// Remembers that on this primary every lease that can be running has its row. Nothing happens when it is not the primary any more.

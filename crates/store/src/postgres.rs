@@ -271,6 +271,11 @@ fn with_causes(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {
+        // what `TargetSessionAttrs::ReadWrite` refuses: the operating system's own refusals have a number
+        let refused = error.downcast_ref::<std::io::Error>().filter(|error| error.raw_os_error().is_none());
+        if refused.is_some_and(|error| error.kind() == std::io::ErrorKind::PermissionDenied) {
+            return "the server is a standby or read-only, and may be behind; the URL must lead to the primary".into();
+        }
         text = format!("{text}: {error}");
         cause = error.source();
     }

@@ -65,6 +65,8 @@ pub struct Log {
     pub changed: Vec<Changed>,
     /// Whether history is another than the one read before, so that nothing in memory is worth anything.
     pub replaces_history: bool,
+    /// Whether revisions of this very history are missing: after what was read, or, as the database remembers, after what another node read.
+    pub has_lost: bool,
     /// The catalogue's text, when it may have changed: no younger than `position`.
     pub catalogue: Option<Option<String>>,
     /// Every token revoked by itself, when history is another: then those that came since must be known too.
@@ -72,23 +74,25 @@ pub struct Log {
 }
 
 async fn log_after(read: &mut impl Read, from: Position) -> Result<Log, StoreError> {
-    let (position, changed) = changes_after(read, from.rev).await?;
-    let replaces_history = position.epoch != from.epoch || position.rev < from.rev;
+    let (position, knows_of_loss, changed) = changes_after(read, from.rev).await?;
+    let is_behind = position.epoch == from.epoch && position.rev < from.rev;
+    let replaces_history = position.epoch != from.epoch || is_behind;
     let catalogue = if replaces_history || changed.contains(&Changed::Catalogue) { Some(crate::catalogue::load(read).await?.0) } else { None };
     let revoked_tokens = if replaces_history { crate::revoked_token::load(read).await? } else { Vec::new() };
-    Ok(Log { position, changed, replaces_history, catalogue, revoked_tokens })
+    Ok(Log { position, changed, replaces_history, has_lost: is_behind || knows_of_loss, catalogue, revoked_tokens })
 }
 
-async fn changes_after(read: &mut impl Read, rev: i64) -> Result<(Position, Vec<Changed>), StoreError> {
+async fn changes_after(read: &mut impl Read, rev: i64) -> Result<(Position, bool, Vec<Changed>), StoreError> {
     let rows = read
         .query(
-            "SELECT r.epoch, r.rev, c.kind, c.object_id FROM revision r LEFT JOIN change c ON c.rev > $1 AND c.rev <= r.rev ORDER BY c.rev",
+            "SELECT r.epoch, r.rev, coalesce(k.lost_epoch = r.epoch, false), c.kind, c.object_id FROM revision r JOIN cluster k ON k.one = r.one \
+             LEFT JOIN change c ON c.rev > $1 AND c.rev <= r.rev ORDER BY c.rev",
             &[rev.into()],
         )
         .await?;
     let (mut position, mut changed) = (None, Vec::with_capacity(rows.len()));
     for mut row in rows {
-        position = Some(Position { epoch: row.int()?, rev: row.int()? });
+        position = Some((Position { epoch: row.int()?, rev: row.int()? }, row.bool()?));
         match (row.optional_text()?.as_deref(), row.optional_text()?) {
             (Some("account"), Some(id)) => changed.push(Changed::Account(id.parse().map_err(|_| crate::value::unexpected("an account id"))?)),
             (Some("credential"), Some(public_id)) => changed.push(Changed::Credential(public_id)),
@@ -98,5 +102,6 @@ async fn changes_after(read: &mut impl Read, rev: i64) -> Result<(Position, Vec<
             _ => return Err(crate::value::unexpected("a known kind of change")),
         }
     }
-    Ok((position.ok_or_else(|| crate::value::unexpected("a revision"))?, changed))
+    let (position, knows_of_loss) = position.ok_or_else(|| crate::value::unexpected("a revision"))?;
+    Ok((position, knows_of_loss, changed))
 }

@@ -145,6 +145,17 @@ impl Cluster {
         panic!("PostgreSQL did not start\n{why}");
     }
 
+    /// Stops the cluster, and starts it again as a standby that follows nobody: it can be read from, and never written to.
+    pub fn become_standby(&mut self) {
+        self.stop();
+        let signal = self.folder.path().join("data/standby.signal");
+        std::fs::write(&signal, "").expect("it is our folder");
+        if let Some((user, group)) = user_when_root() {
+            chown(&signal, Some(user), Some(group)).expect("root may change owners");
+        }
+        self.resume();
+    }
+
     /// The server's log.
     pub fn output(&self) -> String {
         self.program.as_ref().map_or_else(String::new, Program::output)

@@ -1,9 +1,13 @@
-//! `/v1/cluster`: the nodes, what each has applied, and how long the last change took to be true on all of them.
+//! `/v1/cluster`: the nodes, what each has applied, and how long the last changes took to be true on all of them.
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::Operator;
-use crate::problem::Problem;
+use crate::{
+    app::cluster::{self, Facts, Health, Member},
+    cluster::Settled,
+    problem::Problem,
+};
 
 /// The cluster, as the node that answers sees it.
 #[derive(Serialize, ToSchema)]
@@ -21,6 +25,14 @@ pub(crate) struct ClusterView {
     nodes: Vec<NodeView>,
     /// The last change on the node that answers.
     last_change: Option<ChangeView>,
+    /// The last changes on the node that answers, latest first; 20 at most.
+    changes: Vec<ChangeView>,
+    /// The median of what they took, in seconds.
+    p50_seconds: Option<f64>,
+    /// What 99 of 100 took at most, in seconds.
+    p99_seconds: Option<f64>,
+    /// What makes the promise less than it is, in sentences; empty when nothing does.
+    weaknesses: Vec<String>,
 }
 
 #[derive(Serialize, ToSchema)]
@@ -32,6 +44,9 @@ struct NodeView {
     joined_at: String,
     /// The revision up to which it has applied changes.
     acknowledged: i64,
+    /// How long nothing was heard of it, in seconds, as far as the node that answers has seen.
+    unheard_seconds: Option<f64>,
+    state: Health,
     /// Whether it is the one that answers.
     answering: bool,
 }
@@ -47,34 +62,50 @@ struct ChangeView {
     after_seconds: f64,
 }
 
-/// Shows the nodes, their leases and revisions, and the last change.
+impl From<&Member> for NodeView {
+    fn from(node: &Member) -> Self {
+        Self {
+            id: node.id.clone(),
+            address: node.address.clone(),
+            version: node.version.clone(),
+            joined_at: node.began_at.to_string(),
+            acknowledged: node.acked,
+            unheard_seconds: node.unheard.map(|time| time.as_secs_f64()),
+            state: node.health,
+            answering: node.is_answering,
+        }
+    }
+}
+
+impl From<&Settled> for ChangeView {
+    fn from(settled: &Settled) -> Self {
+        Self {
+            revision: settled.rev,
+            effective_at: settled.effective_at.to_string(),
+            nodes: settled.nodes,
+            outlasted_a_lease: settled.outlasted,
+            after_seconds: settled.took.as_secs_f64(),
+        }
+    }
+}
+
+/// Shows the nodes, their leases and revisions, the last changes, and what weakens the promise.
 #[utoipa::path(get, operation_id = "show_cluster", path = "/v1/cluster", tag = "cluster", responses((status = 200, body = ClusterView)))]
 pub(crate) async fn show(operator: Operator) -> Result<axum::Json<ClusterView>, Problem> {
-    let cluster = &operator.app.cluster;
-    let look = cluster.look().await?;
-    let (own, terms, seen) = (cluster.own(), cluster.gate.held.terms(), &look.cluster);
-    let node = |node: &claviger_store::lease::Node| NodeView {
-        id: node.id.clone(),
-        address: node.address.clone(),
-        version: node.version.clone(),
-        joined_at: node.began_at.to_string(),
-        acknowledged: node.acked,
-        answering: Some(&node.id) == own.as_ref(),
-    };
-    let change = |settled: crate::cluster::Settled| ChangeView {
-        revision: settled.rev,
-        effective_at: settled.effective_at.to_string(),
-        nodes: settled.nodes,
-        outlasted_a_lease: settled.outlasted,
-        after_seconds: settled.took.as_secs_f64(),
-    };
+    let Facts { lease, longest_wait, rev, safe_rev, primary_is_settled, nodes, changes, weaknesses } =
+        cluster::look(&operator.app, &operator.grant).await?;
+    let percentiles = cluster::percentiles(&changes);
     Ok(axum::Json(ClusterView {
-        lease_seconds: terms.lease().as_secs_f64(),
-        longest_wait_seconds: terms.wait().as_secs_f64(),
-        revision: seen.rev,
-        safe_revision: seen.nodes.iter().map(|node| node.acked).min().unwrap_or(seen.rev),
-        primary_is_settled: seen.settled,
-        nodes: seen.nodes.iter().map(node).collect(),
-        last_change: cluster.last_settled().map(change),
+        lease_seconds: lease.as_secs_f64(),
+        longest_wait_seconds: longest_wait.as_secs_f64(),
+        revision: rev,
+        safe_revision: safe_rev,
+        primary_is_settled,
+        nodes: nodes.iter().map(NodeView::from).collect(),
+        last_change: changes.first().map(ChangeView::from),
+        changes: changes.iter().map(ChangeView::from).collect(),
+        p50_seconds: percentiles.map(|(median, _)| median.as_secs_f64()),
+        p99_seconds: percentiles.map(|(_, most)| most.as_secs_f64()),
+        weaknesses,
     }))
 }

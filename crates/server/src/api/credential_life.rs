@@ -157,7 +157,7 @@ pub(crate) struct Revocation {
 pub(crate) async fn revoke(operator: Operator, At((account, id)): Place, body: Json<Revocation>) -> Result<axum::Json<CredentialView>, Problem> {
     let grant = permit(&operator, account).await?;
     let ended = credentials::end(&operator.app, &operator.context, &grant, id, body.value.reason).await?;
-    Ok(axum::Json(CredentialView::from(&ended)))
+    Ok(axum::Json(CredentialView::changed(&ended)))
 }
 
 /// Brings a revoked credential back, within 30 days, unless it leaked.

@@ -97,7 +97,7 @@ pub(crate) async fn create(operator: Operator, At(id): At<AccountId>, headers: H
 pub(crate) async fn list(operator: Operator, At(id): At<AccountId>, paging: Paging) -> Result<axum::Json<List<CredentialView>>, Problem> {
     let grant = operator.app.permit::<ManageCredentials>(&operator.context, operator.actor(), id).await?;
     let page = credentials::list(&operator.app, &grant, &Filter::default(), &paging.request()).await?;
-    Ok(super::list(page, |listed| CredentialView::from(listed)))
+    Ok(super::list(page, |listed| CredentialView::of(&operator.app, listed)))
 }
 
 /// Shows a credential, without its secret.
@@ -109,7 +109,7 @@ pub(crate) async fn show(operator: Operator, At((id, credential)): At<(AccountId
     let grant = operator.app.permit::<ManageCredentials>(&operator.context, operator.actor(), id).await?;
     let (listed, secrets) = credentials::find(&operator.app, &grant, credential).await?;
     let secrets = Some(secrets.iter().map(SecretShown::from).collect());
-    Ok(axum::Json(CredentialView { secrets, ..CredentialView::from(&listed) }))
+    Ok(axum::Json(CredentialView { secrets, ..CredentialView::of(&operator.app, &listed) }))
 }
 
 /// Deletes a credential. When it returns, no request with it is accepted, tokens already issued included.

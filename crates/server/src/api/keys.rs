@@ -13,7 +13,7 @@ use claviger_domain::{
     time::Timestamp,
 };
 use claviger_store::{
-    credential::{Filter, Listed},
+    credential::Listed,
     event::{Filter as EventFilter, StoredEvent},
     page::PageRequest,
 };
@@ -22,7 +22,11 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::{At, List, Paging, created};
 use crate::{
-    app::{App, credentials, once::Once},
+    app::{
+        App, credentials,
+        once::Once,
+        standing::{self, Standing},
+    },
     body::Json,
     problem::Problem,
     request::Context,
@@ -90,10 +94,16 @@ pub(crate) struct KeyView {
     roles: Vec<String>,
     created_at: String,
     last_used_at: Option<String>,
+    /// `revoking`, while some node may still accept it though it was deleted; absent otherwise.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    state: Option<Standing>,
+    /// RFC 3339, UTC: when its last change is true on every node at the latest; absent when it is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    settles_by: Option<String>,
 }
 
-impl From<&Listed> for KeyView {
-    fn from(listed: &Listed) -> Self {
+impl KeyView {
+    fn of(app: &App, listed: &Listed) -> Self {
         let credential = &listed.credential;
         let roles = match &credential.access {
             Access::Roles(roles) => roles.iter().cloned().collect(),
@@ -109,13 +119,15 @@ impl From<&Listed> for KeyView {
             roles,
             created_at: credential.created_at.to_string(),
             last_used_at: listed.used.as_ref().map(|used| used.at.to_string()),
+            state: Some(Standing::of_listed(listed)).filter(|standing| *standing == Standing::Revoking),
+            settles_by: standing::settles_by(app, listed).map(|at| at.to_string()),
         }
     }
 }
 
 async fn view(caller: &KeyCaller, grant: &Grant<ManageCredentials>, id: CredentialId) -> Result<KeyView, Problem> {
     let (listed, _) = credentials::find(&caller.app, grant, id).await?;
-    Ok(KeyView::from(&listed))
+    Ok(KeyView::of(&caller.app, &listed))
 }
 
 /// Lists the keys of one's own account and of those below it, newest first.
@@ -124,9 +136,9 @@ async fn view(caller: &KeyCaller, grant: &Grant<ManageCredentials>, id: Credenti
     responses((status = 200, body = List<KeyView>), (status = 403, description = "The key's roles do not manage keys"))
 )]
 pub(crate) async fn list(caller: KeyCaller, paging: Paging) -> Result<axum::Json<List<KeyView>>, Problem> {
-    caller.permit(caller.account).await?;
-    let page = caller.app.store.reader().await?.list_credentials_below(caller.account, &Filter::default(), &paging.request()).await?;
-    Ok(super::list(page, |listed| KeyView::from(listed)))
+    let grant = caller.permit(caller.account).await?;
+    let page = credentials::list_below(&caller.app, &grant, &paging.request()).await?;
+    Ok(super::list(page, |listed| KeyView::of(&caller.app, listed)))
 }
 
 /// Shows a key, its roles included.

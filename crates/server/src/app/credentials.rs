@@ -24,8 +24,13 @@ use serde::{Serialize, Serializer};
 use serde_json::json;
 use utoipa::ToSchema;
 
-use super::{App, accounts, once::Once};
+use super::{
+    App, accounts,
+    once::Once,
+    standing::{self, Standing},
+};
 use crate::{
+    cluster,
     problem::{Code, Problem},
     request::Context,
     verify::{Entry, hash_password, seal_context},
@@ -58,9 +63,11 @@ pub struct CredentialView {
     pub description: Option<String>,
     /// What it may do.
     pub access: AccessView,
-    /// Where it stands in its life.
-    #[schema(value_type = String)]
-    pub state: State,
+    /// Where it stands in its life. `revoking` and `pausing`: some node may still accept it.
+    pub state: Standing,
+    /// RFC 3339, UTC: when its last change is true on every node at the latest; absent when it is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub settles_by: Option<String>,
     /// RFC 3339, UTC; null: never by itself.
     pub expires_at: Option<String>,
     /// CIDR ranges it may be used from; null: any.
@@ -130,9 +137,25 @@ impl From<&LastUse> for UseView {
     }
 }
 
-impl From<&Listed> for CredentialView {
-    fn from(listed: &Listed) -> Self {
-        Self { last_used: listed.used.as_ref().map(UseView::from), ..Self::from(&listed.credential) }
+impl CredentialView {
+    /// As this request has just changed it.
+    pub(crate) fn changed(credential: &Credential) -> Self {
+        let later = cluster::told().filter(|settled| !settled.complete);
+        Self {
+            state: Standing::of(credential, later.is_some()),
+            settles_by: later.map(|settled| settled.effective_at.to_string()),
+            ..Self::from(credential)
+        }
+    }
+
+    /// As it was found.
+    pub(crate) fn of(app: &App, listed: &Listed) -> Self {
+        Self {
+            state: Standing::of_listed(listed),
+            settles_by: standing::settles_by(app, listed).map(|at| at.to_string()),
+            last_used: listed.used.as_ref().map(UseView::from),
+            ..Self::from(&listed.credential)
+        }
     }
 }
 
@@ -184,7 +207,8 @@ impl From<&Credential> for CredentialView {
             label: credential.label.clone(),
             description: credential.description.clone(),
             access: AccessView::from(&credential.access),
-            state: credential.state,
+            state: Standing::of(credential, false),
+            settles_by: None,
             expires_at: credential.expires_at.map(|at| at.to_string()),
             allowed_networks: (!networks.is_empty()).then(|| networks.iter().map(ToString::to_string).collect()),
             refuse_replays: credential.refuse_replays,
@@ -293,14 +317,28 @@ pub(crate) async fn create(
 
 /// The credentials that are listed, newest first.
 pub(crate) async fn list(app: &App, grant: &Grant<ManageCredentials>, filter: &Filter, page: &PageRequest) -> Result<Page<Listed>, Problem> {
-    Ok(app.store.reader().await?.list_credentials(grant.account().id, filter, page).await?)
+    let safe = app.cluster.safe().await?;
+    let page = app.store.reader().await?.list_credentials(grant.account().id, filter, page, safe).await?;
+    Ok(Page { items: standing::settled(app, page.items).await?, ..page })
+}
+
+/// As [`list`], with those of every account below it.
+pub(crate) async fn list_below(app: &App, grant: &Grant<ManageCredentials>, page: &PageRequest) -> Result<Page<Listed>, Problem> {
+    let safe = app.cluster.safe().await?;
+    let page = app.store.reader().await?.list_credentials_below(grant.account().id, &Filter::default(), page, safe).await?;
+    Ok(Page { items: standing::settled(app, page.items).await?, ..page })
+}
+
+async fn find_listed(app: &App, grant: &Grant<ManageCredentials>, id: CredentialId) -> Result<Option<Listed>, Problem> {
+    let safe = app.cluster.safe().await?;
+    let found = app.store.reader().await?.find_credential(grant.account().id, id, safe).await?;
+    Ok(standing::settled(app, found.into_iter().collect()).await?.pop())
 }
 
 /// A listed credential, with what may be seen of its secrets.
 pub(crate) async fn find(app: &App, grant: &Grant<ManageCredentials>, id: CredentialId) -> Result<(Listed, Vec<ListedSecret>), Problem> {
-    let mut reader = app.store.reader().await?;
-    let listed = reader.find_credential(grant.account().id, id).await?.ok_or_else(Problem::not_found)?;
-    let secrets = reader.list_secrets(id).await?;
+    let listed = find_listed(app, grant, id).await?.ok_or_else(Problem::not_found)?;
+    let secrets = app.store.reader().await?.list_secrets(id).await?;
     Ok((listed, secrets))
 }
 
@@ -311,15 +349,14 @@ pub(crate) async fn find_pasted(app: &App, grant: &Grant<ManageCredentials>, pas
         return Ok(None);
     }
     let digest = app.keys.pepper.digest(text.as_bytes());
-    let mut reader = app.store.reader().await?;
-    if let Some(found) = reader.find_credential_by_digest(grant.account().id, &digest).await? {
+    let safe = app.cluster.safe().await?;
+    let found = app.store.reader().await?.find_credential_by_digest(grant.account().id, &digest, safe).await?;
+    if let Some(found) = standing::settled(app, found.into_iter().collect()).await?.pop() {
         return Ok(Some(found));
     }
-    let (loaded, _) = reader.load_credential(text).await?;
+    let (loaded, _) = app.store.reader().await?.load_credential(text).await?;
     match loaded {
-        Some(loaded) if loaded.credential.account_id == grant.account().id => {
-            Ok(reader.find_credential(grant.account().id, loaded.credential.id).await?)
-        }
+        Some(loaded) if loaded.credential.account_id == grant.account().id => find_listed(app, grant, loaded.credential.id).await,
         _ => Ok(None),
     }
 }
@@ -373,7 +410,7 @@ pub(crate) async fn edit(
         "expires_at": { "from": before.expires_at, "to": after.expires_at },
     });
     record(app, context, grant, tx, Action::CredentialUpdated, &after, detail).await?;
-    Ok(CredentialView::from(&after))
+    Ok(CredentialView::changed(&after))
 }
 
 /// Gives a role to a key, or takes it: it counts on the next request.
@@ -398,7 +435,7 @@ pub(crate) async fn set_role(
     tx.update_credential(&credential).await?;
     let detail = json!({ "role": role, "held": held });
     record(app, context, grant, tx, Action::CredentialUpdated, &credential, detail).await?;
-    Ok(CredentialView::from(&credential))
+    Ok(CredentialView::changed(&credential))
 }
 
 /// Replaces the secret. The old one ends at once, or lives on for `overlap`, at most seven days. The new one is in the answer only.
@@ -472,7 +509,7 @@ pub(crate) async fn pause(
     tx.update_credential(&credential).await?;
     let action = if paused { Action::CredentialPaused } else { Action::CredentialResumed };
     record(app, context, grant, tx, action, &credential, json!({})).await?;
-    Ok(CredentialView::from(&credential))
+    Ok(CredentialView::changed(&credential))
 }
 
 /// Ends a credential, as its account's kind ends them. When this returns, no request of it is accepted. Ending an ended one is done again in
@@ -557,7 +594,7 @@ pub(crate) async fn restore(app: &App, context: &Context, grant: &Grant<ManageCr
     credential.end = None;
     tx.update_credential(&credential).await?;
     record(app, context, grant, tx, Action::CredentialRestored, &credential, json!({})).await?;
-    Ok(CredentialView::from(&credential))
+    Ok(CredentialView::changed(&credential))
 }
 
 /// Whether a credential could be brought back at `now`.

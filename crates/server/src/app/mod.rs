@@ -15,11 +15,12 @@ use claviger_domain::{
 };
 use claviger_lease::Terms;
 use claviger_store::{Recorded, Store, StoreError, Tx};
+use tokio::sync::watch;
 
 use crate::{
     clock::Clock,
-    cluster::{Cluster, Gate, LeaseClock},
-    config::Settings,
+    cluster::{Cluster, Gate, LeaseClock, Progress},
+    config::{Settings, Wait},
     keyring::KeyRing,
     metrics::Metrics,
     problem::Problem,
@@ -32,11 +33,13 @@ use crate::{
 
 pub mod accounts;
 pub mod catalogue;
+pub mod cluster;
 pub mod credentials;
 pub mod members;
 pub mod once;
 pub mod operator_keys;
 pub mod sign_in;
+pub mod standing;
 pub(crate) mod tokens;
 
 /// Everything a request can need. Cheap to clone.
@@ -223,22 +226,33 @@ impl App {
         }
     }
 
-    /// Commits, and does not return before it is true on every node. Goes on even if the caller goes away.
+    /// Commits, and does not return before it is true on every node, or before it is known until when it will be. Goes on even if the
+    /// caller goes away.
     pub(crate) async fn commit(&self, tx: Tx, recorded: Recorded) -> Result<(), StoreError> {
-        let app = self.clone();
-        let committed = tokio::spawn(async move {
-            tx.commit(recorded).await?;
-            // committed and not settled is "unknown" to the caller: trying again settles again
-            app.cluster.settle(&app.index).await
-        });
-        Cluster::tell(committed.await.map_err(|error| StoreError::Unknown(error.to_string()))??);
-        Ok(())
+        self.until_true(tx.commit(recorded)).await
     }
 
     /// For what was found done already: whoever did it may not have waited until it was true everywhere.
     pub(crate) async fn settle(&self) -> Result<(), StoreError> {
         self.store.confirm().await?;
-        Cluster::tell(self.cluster.settle(&self.index).await?);
+        self.until_true(std::future::ready(Ok(()))).await
+    }
+
+    async fn until_true(&self, commit: impl Future<Output = Result<(), StoreError>> + Send + 'static) -> Result<(), StoreError> {
+        let app = self.clone();
+        let (tells, progress) = watch::channel(Progress::default());
+        let change = tokio::spawn(async move {
+            commit.await?;
+            tells.send_replace(Progress::COMMITTED);
+            // committed and not settled is "unknown" to the caller: trying again settles again
+            app.cluster.settle(&app.index, &tells).await
+        });
+        let settled = if self.settings.revocation_wait == Some(Wait::Bounded) && crate::cluster::tells_later() {
+            self.cluster.wait_a_little(change, progress).await?
+        } else {
+            change.await.map_err(|error| StoreError::Unknown(error.to_string()))??
+        };
+        crate::cluster::tell(settled);
         Ok(())
     }
 }

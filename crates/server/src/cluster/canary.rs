@@ -22,8 +22,9 @@ use hyper_util::{
     client::legacy::{Client, connect::HttpConnector},
     rt::TokioExecutor,
 };
-use tokio::{task::JoinSet, time::timeout};
+use tokio::{sync::watch, task::JoinSet, time::timeout};
 
+use super::Progress;
 use crate::{
     app::App,
     verify::{self, CanaryAnswer},
@@ -199,7 +200,7 @@ impl Canary {
         // before it is known whether it was committed: it must be ended in any case
         self.last = Some(Made { public_id, after });
         tx.commit_housekeeping().await?;
-        app.cluster.settle(&app.index).await?;
+        until_true(app).await?;
         Ok(key)
     }
 
@@ -209,7 +210,7 @@ impl Canary {
         let mut tx = app.store.begin().await?;
         tx.end_canary(&last.public_id, app.clock.now() - STALE).await?;
         tx.commit_housekeeping().await?;
-        app.cluster.settle(&app.index).await.map(|_| ())
+        until_true(app).await
     }
 
     async fn ask_all(&self, app: &App, nodes: &Nodes, key: &Plain) -> BTreeMap<String, Answer> {
@@ -232,6 +233,11 @@ impl From<bool> for Answer {
     fn from(accepted: bool) -> Self {
         if accepted { Self::Accepted } else { Self::Refused }
     }
+}
+
+async fn until_true(app: &App) -> Result<(), StoreError> {
+    let (tells_nobody, _) = watch::channel(Progress::default());
+    app.cluster.outwait(&app.index, &tells_nobody).await.map(|_| ())
 }
 
 /// The nodes that have a row, and this one.

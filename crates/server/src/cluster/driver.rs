@@ -132,6 +132,7 @@ impl Driver {
             Mode::ReadIndex => self.app.index.catch_up().await?,
             Mode::Direct => {}
         }
+        self.app.index.report_loss().await?;
         self.app.cluster.look().await.map(|_| ())
     }
 

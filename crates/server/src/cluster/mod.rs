@@ -3,16 +3,16 @@
 //! The rules are `claviger-lease`'s. Here is what reads the clocks and the database for them: [`Membership`] keeps a node's lease
 //! (`driver.rs`), [`Cluster::settle`] is what every change waits for.
 use std::{
-    cell::Cell,
-    future::Future,
+    collections::{BTreeMap, VecDeque},
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
 use claviger_domain::time::Timestamp;
-use claviger_lease::{Barrier, Decision, Primary, Reading, Sight, Terms, Watch};
+use claviger_lease::{Barrier, Decision, Horizon, Primary, Reading, Sight, Stand, Terms, Watch};
 use claviger_store::{Store, StoreError, lease};
 use prometheus_client::metrics::histogram::Histogram;
+use tokio::sync::watch;
 
 pub mod canary;
 mod clock;
@@ -20,17 +20,23 @@ mod driver;
 mod fault;
 mod gate;
 mod rounds;
+mod seeing;
+mod telling;
 
 pub use clock::LeaseClock;
 pub use driver::{JoinError, Membership};
 pub use gate::{Gate, Mode};
 pub(crate) use rounds::Rounds;
+pub(crate) use telling::{Progress, tell, telling, tells_later, told};
 
 use crate::{clock::Clock, verify::Index};
 
 /// Between looks at the leases while a change waits: the first, and the longest.
 const GLANCE: Duration = Duration::from_millis(1);
 const LONGEST_GLANCE: Duration = Duration::from_millis(20);
+
+/// How many of a process's changes are remembered, to be shown.
+const CHANGES: usize = 20;
 
 /// Seconds; the last two are W for the default lease and for the longest.
 const WAITS: [f64; 11] = [0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5, 1.0, 5.0, 12.25, 72.25];
@@ -48,16 +54,6 @@ pub struct Cluster {
     pub(crate) waits: Histogram,
 }
 
-tokio::task_local! {
-    /// What the request of this task has settled.
-    static TOLD: Cell<Option<Settled>>;
-}
-
-/// Runs a request; gives what it settled, if it changed something.
-pub(crate) async fn telling<T>(request: impl Future<Output = T>) -> (T, Option<Settled>) {
-    TOLD.scope(Cell::new(None), async { (request.await, TOLD.with(Cell::get)) }).await
-}
-
 /// A primary, and the id of a node on it: another primary may have an older row of a node that lives.
 type Row = (String, String);
 
@@ -67,20 +63,39 @@ struct Seen {
     own: Option<String>,
     watch: Watch<Row>,
     primary: Primary<String>,
-    last: Option<Settled>,
+    horizon: Horizon,
+    /// The last changes of this process, latest last.
+    changes: VecDeque<Settled>,
 }
 
 /// One look at everybody's lease.
 #[derive(Debug)]
 pub(crate) struct Look {
     pub(crate) cluster: lease::Cluster,
+    /// For how long nothing was heard of each node but this one.
+    pub(crate) unheard: BTreeMap<String, Duration>,
     sight: Sight,
     terms: Terms,
 }
 
-/// A change that is true everywhere.
+impl Look {
+    /// Whether nothing was heard of a node for so long that it missed a heartbeat.
+    pub(crate) fn is_silent(&self, node: &lease::Node) -> bool {
+        self.unheard.get(&node.id).is_some_and(|time| *time > self.terms.heartbeat() * 2)
+    }
+
+    /// Whether who has not acknowledged `rev` is silent: then it is the end of its lease that is waited for.
+    fn waits_for_silence(&self, rev: i64) -> bool {
+        let mut behind = self.cluster.nodes.iter().filter(|node| node.acked < rev).peekable();
+        behind.peek().is_some() && behind.all(|node| self.is_silent(node))
+    }
+}
+
+/// A change that is true everywhere, or will be without anybody's doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Settled {
+    /// Whether it is true everywhere; else it will be at `effective_at` at the latest.
+    pub complete: bool,
     /// Everything up to this revision is.
     pub rev: i64,
     /// How many nodes confirmed it, this one included.
@@ -89,8 +104,10 @@ pub struct Settled {
     pub outlasted: bool,
     /// How long that took after the change was committed.
     pub took: Duration,
-    /// Since when at the latest.
+    /// Since when at the latest, or by when.
     pub effective_at: Timestamp,
+    /// For how long it may not be true everywhere yet.
+    pub rest: Duration,
 }
 
 impl Cluster {
@@ -98,11 +115,22 @@ impl Cluster {
         Self { store, gate, wall, looks: Rounds::default(), seen: Mutex::default(), waits: Histogram::new(WAITS) }
     }
 
-    /// Returns when everything committed before the call is true on every node.
+    /// Returns when everything committed before the call is true on every node, and tells meanwhile how far it is. Listed among the changes.
     ///
     /// # Errors
     /// [`StoreError::Unknown`] when that cannot be said: asking again, for what was done already too, is right.
-    pub(crate) async fn settle(&self, index: &Index) -> Result<Settled, StoreError> {
+    pub(crate) async fn settle(&self, index: &Index, tells: &watch::Sender<Progress>) -> Result<Settled, StoreError> {
+        let settled = self.outwait(index, tells).await?;
+        let mut seen = self.seen();
+        if seen.changes.len() == CHANGES {
+            seen.changes.pop_front();
+        }
+        seen.changes.push_back(settled);
+        Ok(settled)
+    }
+
+    /// The same, listed nowhere: for the canary.
+    pub(crate) async fn outwait(&self, index: &Index, tells: &watch::Sender<Progress>) -> Result<Settled, StoreError> {
         let committed = self.gate.clock.read();
         index.catch_up().await.map_err(|error| StoreError::Unknown(error.to_string()))?;
         let barrier = Barrier::new(index.applied(), committed);
@@ -115,6 +143,7 @@ impl Cluster {
                 Ok(Ok(look)) => {
                     terms = longer(terms, look.terms);
                     nodes = self.confirmed(&look, index.applied());
+                    tells.send_replace(Progress { nodes, waits_for_silence: look.waits_for_silence(index.applied()), ..Progress::COMMITTED });
                     Some(look)
                 }
                 Ok(Err(error)) => {
@@ -131,21 +160,31 @@ impl Cluster {
                 continue;
             }
             let settled = Settled {
+                complete: true,
                 rev: index.applied(),
                 nodes,
                 outlasted: decision == Decision::Outlasted,
                 took: Duration::from_nanos(now.least_since(committed).unsigned_abs()),
                 effective_at: self.wall.now(),
+                rest: Duration::ZERO,
             };
-            self.seen().last = Some(settled);
+            self.show(&settled).await;
             self.waits.observe(settled.took.as_secs_f64());
             return Ok(settled);
         }
     }
 
-    /// Lets whoever answers the request of this task tell it.
-    pub(crate) fn tell(settled: Settled) {
-        let _outside_a_request = TOLD.try_with(|told| told.set(Some(settled)));
+    /// From here on every node shows the change as done: by the others' rows, or where leases were outlasted because the database remembers it.
+    async fn show(&self, settled: &Settled) {
+        let epoch = {
+            let mut seen = self.seen();
+            seen.horizon.reach(settled.rev);
+            seen.horizon.epoch()
+        };
+        let Some(epoch) = epoch.filter(|_| settled.outlasted) else { return };
+        if let Err(error) = self.store.remember_safe(epoch, settled.rev).await {
+            tracing::warn!(%error, "other nodes show a change as under way for a while, though it is done");
+        }
     }
 
     /// Looks at the leases, and does what follows from what is seen: rows of the dead go, and a new primary is settled after a while.
@@ -159,6 +198,7 @@ impl Cluster {
         let now = self.gate.clock.read();
         let terms = terms_of(&cluster).unwrap_or(self.gate.held.terms());
         let (silent, settles, own) = self.take_in(&cluster, now, terms);
+        let unheard = self.unheard(&cluster, now);
         for ((_, node), beat) in silent {
             if self.store.unregister(&node, Some(beat)).await? {
                 tracing::warn!(node, "a node has been silent for longer than its lease; its row is deleted");
@@ -168,9 +208,10 @@ impl Cluster {
             self.store.settle(&cluster.primary).await?;
             tracing::info!(primary = cluster.primary, "the new primary is settled: every lease of the old one is over");
         }
-        let others = cluster.nodes.iter().filter(|node| Some(&node.id) != own.as_ref());
-        let sight = Sight { settled: cluster.settled, lowest: others.map(|node| node.acked).min() };
-        Ok(Arc::new(Look { cluster, sight, terms }))
+        // our own row too, when there is someone to read it: what has returned here must not look unfinished there
+        let alone = !cluster.nodes.iter().any(|node| Some(&node.id) != own.as_ref());
+        let sight = Sight { lowest: lowest(&cluster).filter(|_| !alone), settled: cluster.settled };
+        Ok(Arc::new(Look { cluster, unheard, sight, terms }))
     }
 
     fn take_in(&self, cluster: &lease::Cluster, now: Reading, terms: Terms) -> (Vec<(Row, i64)>, bool, Option<String>) {
@@ -178,8 +219,16 @@ impl Cluster {
         let own = seen.own.clone();
         let others = cluster.nodes.iter().filter(|node| Some(&node.id) != own.as_ref());
         let silent = seen.watch.observe(now, terms, others.map(|node| ((cluster.primary.clone(), node.id.clone()), node.beat)));
+        let stand = Stand { epoch: cluster.epoch, rev: cluster.rev, remembered: cluster.safe_rev };
+        seen.horizon.observe(now, terms, stand, Sight { settled: cluster.settled, lowest: lowest(cluster) });
         let settles = !cluster.settled && seen.primary.observe(now, terms, cluster.primary.clone());
         (silent, settles, own)
+    }
+
+    fn unheard(&self, cluster: &lease::Cluster, now: Reading) -> BTreeMap<String, Duration> {
+        let seen = self.seen();
+        let time = |node: &lease::Node| Some((node.id.clone(), seen.watch.unheard(now, &(cluster.primary.clone(), node.id.clone()))?));
+        cluster.nodes.iter().filter_map(time).collect()
     }
 
     fn confirmed(&self, look: &Look, rev: i64) -> usize {
@@ -193,9 +242,9 @@ impl Cluster {
         self.seen().own.clone()
     }
 
-    /// What the last change on this node took.
-    pub(crate) fn last_settled(&self) -> Option<Settled> {
-        self.seen().last
+    /// The last changes of this process, latest first.
+    pub(crate) fn changes(&self) -> Vec<Settled> {
+        self.seen().changes.iter().rev().copied().collect()
     }
 
     fn set_own(&self, id: Option<String>) {
@@ -205,6 +254,10 @@ impl Cluster {
     fn seen(&self) -> std::sync::MutexGuard<'_, Seen> {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn lowest(cluster: &lease::Cluster) -> Option<i64> {
+    cluster.nodes.iter().map(|node| node.acked).min()
 }
 
 fn terms_of(cluster: &lease::Cluster) -> Option<Terms> {

@@ -22,11 +22,15 @@ use super::{
     credentials::{end_effect, end_verb, ended_word, names, shown_once, status},
     desk::{Desk, by_whom, capital},
     form::{self, Typed},
-    frame, page, refusals, see,
+    frame, page, refusals, see, told,
     view::{Ask, Cell, Choice, CredentialDialog, CredentialPage, Ended, Hidden, Link, SecretRow},
 };
 use crate::{
-    app::{credentials, once::Once},
+    app::{
+        credentials,
+        once::Once,
+        standing::{self, Standing},
+    },
     problem::{Code, Problem},
 };
 
@@ -217,7 +221,7 @@ pub(super) async fn rotate(desk: Desk, sent: Sent) -> Result<Response, Problem> 
         Err(problem) => return Err(problem),
     };
     let found = find(&desk).await?;
-    let mut shown = shown_once(&desk, &made, &href(&desk, found.credential()));
+    let mut shown = shown_once(&desk, &made, &format!("{}?done={}", href(&desk, found.credential()), told::word("regenerated")));
     shown.heading = format!("{} regenerated", capital(&names(&desk.kind.console, made.kind).secret.to_lowercase()));
     Ok(with_dialog(&desk, &found, CredentialDialog::Created(shown)).into_response())
 }
@@ -382,7 +386,8 @@ fn view(desk: &Desk, found: &Found, done: Option<&str>, dialog: Option<Credentia
         facts: facts(desk, found),
         actions,
         end: (!credential.state.is_ended()).then(|| link(end_verb(rules), "delete")),
-        ended: credential.end.as_ref().map(|end| Ended {
+        settling: settling(desk, &found.listed),
+        ended: credential.end.as_ref().filter(|_| found.listed.unsettled.is_none()).map(|end| Ended {
             word: capital(credential.state.as_str()),
             when: frame::when(end.at, now),
             by: by_whom(&end.by),
@@ -396,6 +401,19 @@ fn view(desk: &Desk, found: &Found, done: Option<&str>, dialog: Option<Credentia
     }
 }
 
+/// What is not true everywhere yet, and for how long that can be.
+fn settling(desk: &Desk, listed: &Listed) -> Option<String> {
+    let app = desk.app();
+    let by = standing::settles_by(app, listed)?;
+    let what = match Standing::of_listed(listed) {
+        Standing::Revoking => "Revoking… Some node may still accept it",
+        Standing::Pausing => "Pausing… Some node may still accept it",
+        _ => "Saving… Some node may not know of its last change",
+    };
+    let seconds = by.since(app.clock.now()).as_secs() + 1;
+    Some(format!("{what}, for {seconds} second{} at most.", if seconds == 1 { "" } else { "s" }))
+}
+
 fn facts(desk: &Desk, found: &Found) -> Vec<(String, Cell)> {
     let (credential, now, rules, console) = (found.credential(), desk.app().clock.now(), &desk.kind.credentials, &desk.kind.console);
     let lines = |lines: Vec<String>, none: &str| if lines.is_empty() { Cell::Text(none.into()) } else { Cell::Lines(lines) };
@@ -406,7 +424,7 @@ fn facts(desk: &Desk, found: &Found) -> Vec<(String, Cell)> {
     if let Some(text) = &credential.description {
         facts.push(("Description".into(), Cell::Text(text.clone())));
     }
-    facts.push(("Status".into(), status(credential, now)));
+    facts.push(("Status".into(), status(&found.listed, now)));
     let access = match &credential.access {
         Access::Full => Cell::Text("Full: every operation, later ones included".into()),
         Access::FineGrained(scopes) => Cell::Lines(scopes.iter().map(ToString::to_string).collect()),

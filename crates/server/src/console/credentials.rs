@@ -32,6 +32,7 @@ use crate::{
     app::{
         credentials::{self, CredentialView},
         once::Once,
+        standing::Standing,
     },
     problem::{Code, Problem},
 };
@@ -380,14 +381,23 @@ pub(super) fn names(console: &Console, kind: Kind) -> Names {
 }
 
 /// Where a credential stands, in a word, and how that is drawn.
-pub(super) fn status(credential: &Credential, now: Timestamp) -> Cell {
-    match credential.state {
-        State::Active if credential.expires_at.is_some_and(|end| end <= now) => Cell::Status("Expired", "status ended"),
-        State::Active => Cell::Status("Active", "status active"),
-        State::Paused => Cell::Status("Paused", "status waiting"),
-        State::Revoked => Cell::Status("Revoked", "status ended"),
-        State::Deleted => Cell::Status("Deleted", "status ended"),
+pub(super) fn status(listed: &Listed, now: Timestamp) -> Cell {
+    match Standing::of_listed(listed) {
+        Standing::Active if listed.credential.expires_at.is_some_and(|end| end <= now) => Cell::Status("Expired", "status ended"),
+        Standing::Active => Cell::Status("Active", "status active"),
+        Standing::Pausing => Cell::Status("Pausing…", "status waiting"),
+        Standing::Paused => Cell::Status("Paused", "status waiting"),
+        Standing::Revoking => Cell::Status("Revoking…", "status waiting"),
+        Standing::Revoked => Cell::Status("Revoked", "status ended"),
+        Standing::Deleted => Cell::Status("Deleted", "status ended"),
     }
+}
+
+/// What a row says of one that is on its way out, where no column says it.
+fn settling(console: &Console, listed_one: &Listed, now: Timestamp) -> Option<Cell> {
+    let said = console.list.contains(&Column::Status);
+    let settling = matches!(Standing::of_listed(listed_one), Standing::Pausing | Standing::Revoking);
+    (settling && !said).then(|| status(listed_one, now))
 }
 
 fn access(console_roles: &Access) -> Cell {
@@ -404,11 +414,11 @@ fn access(console_roles: &Access) -> Cell {
 
 /// A credential in the columns of its kind, without anything to do to it.
 pub(super) fn row(console: &Console, of: Option<Kind>, listed_one: &Listed, now: Timestamp) -> CredentialRow {
-    let Listed { credential, used } = listed_one;
+    let Listed { credential, used, .. } = listed_one;
     let cell = |column: Column| match column {
         Column::Kind => Cell::Text(names(console, credential.kind).kind),
         Column::Access => access(&credential.access),
-        Column::Status => status(credential, now),
+        Column::Status => status(listed_one, now),
         Column::LastUsed => {
             used.as_ref().map_or_else(|| Cell::Text("Never".into()), |used| Cell::Used(frame::when(used.at, now), used.source.clone()))
         }
@@ -426,6 +436,7 @@ pub(super) fn row(console: &Console, of: Option<Kind>, listed_one: &Listed, now:
             credential.label.clone()
         },
         cells: listed(console, of).map(cell).collect(),
+        settling: settling(console, listed_one, now),
         tick: None,
         details_href: None,
         delete_href: None,

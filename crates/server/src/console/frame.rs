@@ -8,6 +8,7 @@ use claviger_domain::{policy::ClientsSeen, time::Timestamp};
 use super::{
     Page, assets,
     session::{Member, OperatorPerson},
+    told,
     view::{Chrome, ErrorPage, Link, Notice, Person, SignedOut, Tone, When},
 };
 use crate::{
@@ -25,6 +26,7 @@ pub(super) enum Place {
     Credentials,
     OperatorAccounts,
     OperatorKeys,
+    OperatorCluster,
 }
 
 /// A frame without navigation.
@@ -57,14 +59,19 @@ pub(super) fn of_member(member: &Member, title: &str, place: Place) -> Chrome {
 /// The frame of an operator's page.
 pub(super) fn of_operator(operator: &OperatorPerson, title: &str, place: Place) -> Chrome {
     let link = |label: &str, href: &str, at| Link { label: label.to_owned(), href: href.to_owned(), current: place == at };
-    let nav = vec![link("Accounts", "/operator", Place::OperatorAccounts), link("Operator keys", "/operator/keys", Place::OperatorKeys)];
+    let nav = vec![
+        link("Accounts", "/operator", Place::OperatorAccounts),
+        link("Operator keys", "/operator/keys", Place::OperatorKeys),
+        link("Cluster", "/operator/cluster", Place::OperatorCluster),
+    ];
     let person = Person { email: operator.name().to_owned(), name: None, role_label: "Operator".into() };
     Chrome { person: Some(person), nav, ..bare(title) }
 }
 
-/// A calm sentence above a page's content, chosen by a word in its address; any other word says nothing.
+/// A calm sentence above a page's content, chosen by a word in its address, with what is said there of the nodes; any other word says nothing.
 pub(super) fn notice(word: Option<&str>) -> Option<Notice> {
-    let text = match word? {
+    let (word, nodes) = told::read(word?);
+    let text = match word {
         "created-before" => "That form was sent before: what it makes exists already. Its secret was shown then, and is not shown again.",
         "revoked" => "Revoked. Integrations that used it are refused from now on.",
         "login-created" => "Created. It works with the username and the password you chose.",
@@ -86,9 +93,10 @@ pub(super) fn notice(word: Option<&str>) -> Option<Notice> {
         "suspended" => "Suspended. Requests of this account, and of those below it, are refused from now on.",
         "activated" => "Activated.",
         "created" => "Created.",
+        "regenerated" => "Regenerated. The old one is refused from the time on that you chose.",
         _ => return None,
     };
-    Some(Notice { text: text.to_owned(), tone: Tone::Calm })
+    Some(Notice { text: told::sentence(word, text, nodes), tone: Tone::Calm })
 }
 
 /// A moment as people read it, seen from `now`.

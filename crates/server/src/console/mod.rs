@@ -29,6 +29,7 @@ mod members;
 mod operator;
 mod refusals;
 mod session;
+mod told;
 mod view;
 
 /// Scripts, styles and forms of our own only; nothing inline, nothing framed.
@@ -51,6 +52,7 @@ pub(crate) fn routes(app: App) -> Router<App> {
         .route("/operator", get(operator::accounts::list).post(operator::accounts::create))
         .route("/operator/new", get(operator::accounts::new))
         .route("/operator/keys", get(operator::keys::list).post(operator::keys::create))
+        .route("/operator/cluster", get(operator::cluster::show))
         .route("/operator/keys/new", get(operator::keys::new))
         .route("/operator/keys/{id}/delete", get(operator::keys::confirm_deletion).post(operator::keys::delete))
         .route("/operator/accounts/{id}", get(operator::account::show).post(operator::account::update))
@@ -92,7 +94,7 @@ fn credential_pages() -> Router<App> {
 
 /// Around every page: writes problems as pages.
 async fn surround_console(State(app): State<App>, request: Request, next: Next) -> Response {
-    request::surround(app, request, next, frame::render_problem).await
+    told::pass_on(request::surround(app, request, next, frame::render_problem).await)
 }
 
 /// Before every page: refuses what another site's page sent. And what the framework refuses, an address or a query that cannot be read,

@@ -232,6 +232,8 @@ pub(crate) struct CredentialRow {
     /// What it is called where one of several is meant.
     pub(crate) name: String,
     pub(crate) cells: Vec<Cell>,
+    /// What no column says: that it is on its way out.
+    pub(crate) settling: Option<Cell>,
     /// The value of its tick, where it can be ticked.
     pub(crate) tick: Option<String>,
     pub(crate) details_href: Option<String>,
@@ -391,6 +393,8 @@ pub(crate) struct CredentialPage {
     /// What ends it.
     pub(crate) end: Option<Link>,
     pub(crate) ended: Option<Ended>,
+    /// While its last change is not true on every node: until when at the latest.
+    pub(crate) settling: Option<String>,
     pub(crate) secrets_heading: String,
     pub(crate) secrets: Vec<SecretRow>,
     /// While two secrets are accepted: what finishes that, and what goes back.

@@ -4,7 +4,7 @@
 //! the revision applied, checked under the same lock that evicts ([`Cache`]): so nothing older than an applied change can come to stay.
 use std::sync::{
     Arc,
-    atomic::{AtomicI64, AtomicU64, Ordering},
+    atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering},
 };
 
 use arc_swap::ArcSwapOption;
@@ -33,6 +33,8 @@ pub struct Index {
     store: Store,
     applied: AtomicI64,
     epoch: AtomicI64,
+    /// Whether revisions are missing that a node had applied: a revocation may be among them, so nothing can be said until a person says so.
+    has_lost: AtomicBool,
     /// Whether memory may answer.
     gate: Arc<Gate>,
     /// Reading the log and applying it: one at a time, and one for all who want it.
@@ -44,6 +46,10 @@ pub struct Index {
     keys: Arc<KeyRing>,
     reads: AtomicU64,
 }
+
+/// What the log and `/readyz` say.
+pub(crate) const HAS_LOST: &str = "The database is missing revisions that a node had applied, and with them perhaps revocations. Nothing is \
+                                   verified until an operator has looked and added one to revision.epoch: see docs/revocation.md.";
 
 /// Neither yes nor no can be said just now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,10 +69,12 @@ impl Index {
     /// When the database is not available.
     pub async fn open(store: Store, keys: Arc<KeyRing>, gate: Arc<Gate>) -> Result<Self, StoreError> {
         let Position { epoch, rev } = store.reader().await?.position().await?;
+        let has_lost = store.reader().await?.cluster().await?.has_lost;
         let index = Self {
             store,
             applied: AtomicI64::new(rev),
             epoch: AtomicI64::new(epoch),
+            has_lost: AtomicBool::new(has_lost),
             gate,
             rounds: Rounds::default(),
             credentials: Cache::new(CAPACITY),
@@ -153,6 +161,12 @@ impl Index {
         if log.replaces_history {
             tracing::error!(from = ?self.position(), to = ?log.position, "the database's history is another one; memory is emptied");
         }
+        // closed first, and for all that comes in this epoch; opened last
+        let (had_lost, has_lost) = (self.has_lost(), log.has_lost || (self.has_lost() && !log.replaces_history));
+        if has_lost && !had_lost {
+            tracing::error!("{HAS_LOST}");
+            self.has_lost.store(true, Ordering::SeqCst);
+        }
         // published first: from here on no fill that was read earlier can stay
         self.applied.store(log.position.rev, Ordering::SeqCst);
         self.epoch.store(log.position.epoch, Ordering::SeqCst);
@@ -173,7 +187,25 @@ impl Index {
                 Changed::Account(id) => self.accounts.evict(&id),
             }
         }
+        if had_lost && !has_lost {
+            tracing::warn!("another epoch was begun: verification answers again");
+            self.has_lost.store(false, Ordering::SeqCst);
+        }
         Ok(())
+    }
+
+    /// Whether revisions are missing that a node had applied.
+    #[must_use]
+    pub fn has_lost(&self) -> bool {
+        self.has_lost.load(Ordering::SeqCst)
+    }
+
+    /// Tells every other node, and every later process, of revisions that are missing.
+    ///
+    /// # Errors
+    /// When the database is not available.
+    pub(crate) async fn report_loss(&self) -> Result<(), StoreError> {
+        if self.has_lost() { self.store.remember_loss(self.position().epoch).await } else { Ok(()) }
     }
 
     /// The credential with this public part; None when there is none.
@@ -206,10 +238,11 @@ impl Index {
     /// To be asked before memory is, once for each question.
     async fn assure_current(&self) -> Result<(), CannotSay> {
         match self.gate.mode {
-            Mode::Lease if self.gate.is_open() => Ok(()),
-            Mode::Lease => Err(CannotSay),
-            Mode::ReadIndex | Mode::Direct => Box::pin(self.catch_up()).await.map_err(CannotSay::from),
+            Mode::Lease if self.gate.is_open() => {}
+            Mode::Lease => return Err(CannotSay),
+            Mode::ReadIndex | Mode::Direct => Box::pin(self.catch_up()).await?,
         }
+        if self.has_lost() { Err(CannotSay) } else { Ok(()) }
     }
 
     /// The revision that a fill must have been read at, at least, to be kept.

@@ -43,6 +43,7 @@ pub use entry::{Entry, Holder};
 pub(crate) use envoy::{answer_envoy, envoy as envoy_endpoint, is_asked_at as is_envoy};
 pub use fields::HeaderFields;
 pub(crate) use forward::{answer_forward, forward as forward_endpoint};
+pub(crate) use index::HAS_LOST;
 pub use index::{CannotSay, Index};
 pub(crate) use nginx::{answer_nginx, nginx as nginx_endpoint};
 pub(crate) use passwords::{Passwords, hash as hash_password};

@@ -64,7 +64,7 @@ async fn metric(world: &World, line: &str) -> u64 {
 async fn left(world: &World) -> usize {
     let mut reader = world.app.store.reader().await.expect("a reader");
     let page = PageRequest { after: None, limit: 10 };
-    reader.list_credentials(AccountId::CANARY, &Filter::default(), &page).await.expect("a list").items.len()
+    reader.list_credentials(AccountId::CANARY, &Filter::default(), &page, i64::MAX).await.expect("a list").items.len()
 }
 
 on_both_engines! {

@@ -35,3 +35,41 @@ async fn every_change_tells_since_when_it_is_true_on_how_many_nodes() {
     assert_eq!((cluster["nodes"].as_array().map(Vec::len), &cluster["nodes"][0]["answering"]), (Some(1), &json!(true)), "{cluster}");
     assert_eq!(cluster["last_change"]["nodes"], 1, "{cluster}");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_node_that_finds_revisions_missing_cannot_say_until_another_epoch_is_begun() {
+    let world = World::postgres().await;
+    let acme = world.account("corporate", "Acme").await;
+    let made = world.credential(&acme).await;
+    let token = world.token(&made).await;
+    let verify = async |world: &World| world.use_token(&token, &made.account).await.status;
+    let ready = async |world: &World| {
+        let request = axum::http::Request::get("/readyz").body(axum::body::Body::empty()).expect("a request");
+        world.at_gateway(request).await
+    };
+    assert_eq!((verify(&world).await, ready(&world).await.status), (200, 200));
+    let database = world.database.clone().expect("PostgreSQL");
+    database.run("UPDATE revision SET rev = rev - 1");
+    world.app.index.catch_up().await.expect("the database is there");
+    assert_eq!(verify(&world).await, 503, "a revocation may be among what is missing");
+    // what comes after does not make up for it: not here, not for a process that starts now
+    world.account("corporate", "Later").await;
+    world.account("corporate", "Later still").await;
+    assert_eq!(verify(&world).await, 503);
+    let told = async || world.app.store.reader().await.expect("a reader").cluster().await.expect("a look").has_lost;
+    while !told().await {
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+    let fresh = world.beside(claviger_server::config::Partial::default()).await;
+    assert_eq!(verify(&fresh).await, 503, "a process that starts knows of it");
+    let not_ready = ready(&fresh).await;
+    not_ready.assert_problem(503, "unavailable");
+    assert!(not_ready.text().contains("revision.epoch"), "it says what to do: {not_ready:?}");
+    let metrics = axum::http::Request::get("/metrics").body(axum::body::Body::empty()).expect("a request");
+    assert!(fresh.at_gateway(metrics).await.text().contains("claviger_history_lost 1"));
+    database.run("UPDATE revision SET epoch = epoch + 1");
+    for node in [&world, &fresh] {
+        node.app.index.catch_up().await.expect("the database is there");
+        assert_eq!((verify(node).await, ready(node).await.status), (200, 200));
+    }
+}

@@ -57,7 +57,7 @@ pub(crate) struct World {
     pub(crate) gateway: Router,
     pub(crate) operator_key: String,
     pub(crate) folder: tempfile::TempDir,
-    pub(crate) database: Option<Database>,
+    pub(crate) database: Option<Arc<Database>>,
     /// Whether each request takes a millisecond: event ids of one millisecond are in no order.
     ticking: AtomicBool,
     membership: Option<Membership>,
@@ -82,9 +82,20 @@ impl World {
     }
 
     /// With these settings and account kinds.
-    pub(crate) async fn with(mut settings: Partial, database: Option<Database>, kinds: Kinds) -> Self {
-        let public_url = settings.public_url.get_or_insert_with(|| format!("http://{HOST}")).clone();
+    pub(crate) async fn with(settings: Partial, database: Option<Database>, kinds: Kinds) -> Self {
+        Self::in_folder(tempfile::tempdir().expect("a folder"), settings, database.map(Arc::new), kinds).await
+    }
+
+    /// Another node on this one's database.
+    pub(crate) async fn beside(&self, settings: Partial) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
+        std::fs::copy(self.folder.path().join("keyring.json"), folder.path().join("keyring.json")).expect("a key ring");
+        assert!(self.database.is_some(), "PostgreSQL");
+        Self::in_folder(folder, settings, self.database.clone(), Kinds::built_in().expect("sound")).await
+    }
+
+    async fn in_folder(folder: tempfile::TempDir, mut settings: Partial, database: Option<Arc<Database>>, kinds: Kinds) -> Self {
+        let public_url = settings.public_url.get_or_insert_with(|| format!("http://{HOST}")).clone();
         let keys = KeyRing::open_or_create(&folder.path().join("keyring.json"), &OsChance).expect("a key ring");
         let store = match &database {
             Some(database) => Store::open_postgres(database.url()).await,

@@ -25,6 +25,7 @@ mod one_token;
 mod permissions;
 mod requests;
 mod routes;
+mod seeing;
 mod sessions;
 mod tokens;
 mod verify;

@@ -19,7 +19,7 @@ use crate::{
 };
 
 /// Every verb with what it is sent; the path's `{…}` say what it is about.
-const VERBS: [(&str, &str, &str); 122] = [
+const VERBS: [(&str, &str, &str); 123] = [
     ("GET", "/", ""),
     ("GET", "/account", ""),
     ("GET", "/account/members", ""),
@@ -38,6 +38,7 @@ const VERBS: [(&str, &str, &str); 122] = [
     ("GET", "/operator", ""),
     ("POST", "/operator", "once=x&name=New&kind=corporate"),
     ("GET", "/operator/new", ""),
+    ("GET", "/operator/cluster", ""),
     ("GET", "/operator/keys", ""),
     ("POST", "/operator/keys", "once=y&name=New"),
     ("GET", "/operator/keys/new", ""),

@@ -1,5 +1,5 @@
 //! Leases as rows: who may serve, what they acknowledged, and who takes them away.
-use claviger_store::{lease::Node, revision::Position};
+use claviger_store::{credential::Filter, lease::Node, page::PageRequest, revision::Position};
 
 use super::*;
 
@@ -68,6 +68,49 @@ on_both_engines! {
         assert!(matches!(&refused, StoreError::Unusable(why) if why.contains("later")), "{refused}");
     }
 
+    async fn what_was_outlasted_is_remembered_and_never_goes_back(place) {
+        let store = place.open().await;
+        for name in ["one", "two", "three"] {
+            make_account(&store, name).await;
+        }
+        let remembered = async || store.reader().await.expect("a reader").cluster().await.expect("a look").safe_rev;
+        for (epoch, rev, then) in [(1, 2, 2), (1, 1, 2), (2, 3, 2), (1, 4, 2), (1, 3, 3)] {
+            store.remember_safe(epoch, rev).await.expect("tried");
+            assert_eq!(remembered().await, then, "{rev} of epoch {epoch}: of another history, or one that is not there yet");
+        }
+    }
+
+    async fn a_loss_is_remembered_until_another_epoch_begins(place) {
+        let store = place.open().await;
+        let has_lost = async || store.reader().await.expect("a reader").cluster().await.expect("a look").has_lost;
+        assert!(!has_lost().await);
+        store.remember_loss(1).await.expect("written");
+        assert!(has_lost().await);
+        place.batch("UPDATE revision SET epoch = epoch + 1").await;
+        assert!(!has_lost().await);
+    }
+
+    async fn what_was_deleted_is_listed_until_that_is_safe(place) {
+        let store = place.open().await;
+        let acme = make_account(&store, "Acme").await;
+        let mut credential = make_credential(&store, acme.id, "clv_client_one").await;
+        let before = store.reader().await.expect("a reader").position().await.expect("a position").rev;
+        credential.state = State::Deleted;
+        let mut tx = store.begin().await.expect("begun");
+        tx.update_credential(&credential).await.expect("written");
+        tx.commit_housekeeping().await.expect("committed");
+        let mut reader = store.reader().await.expect("a reader");
+        let all = PageRequest { after: None, limit: 10 };
+        for (safe, unsettled) in [(before, Some(Some(before + 1))), (before + 1, None)] {
+            let found = reader.find_credential(acme.id, credential.id, safe).await.expect("answered");
+            assert_eq!(found.map(|listed| listed.unsettled), unsettled, "find at {safe}");
+            let page = reader.list_credentials(acme.id, &Filter::default(), &all, safe).await.expect("a page");
+            assert_eq!(page.items.into_iter().map(|listed| listed.unsettled).next(), unsettled, "list at {safe}");
+            let page = reader.list_credentials_below(acme.id, &Filter::default(), &all, safe).await.expect("a page");
+            assert_eq!(page.items.into_iter().map(|listed| listed.unsettled).next(), unsettled, "list below at {safe}");
+        }
+    }
+
     async fn another_primary_is_not_settled_until_someone_settles_it(place) {
         let store = place.open().await;
         place.batch("UPDATE cluster SET settled = 'another server'").await;
@@ -116,4 +159,21 @@ async fn postgres_tells_a_machine_how_it_sees_it() {
     assert_eq!(place.open().await.own_address().await.expect("PostgreSQL"), Some(std::net::Ipv4Addr::LOCALHOST.into()));
     let embedded = Place::sqlite();
     assert_eq!(embedded.open().await.own_address().await.expect("SQLite"), None);
+}
+
+#[tokio::test]
+async fn nothing_is_read_from_a_standby() {
+    let mut cluster = Cluster::start_with(claviger_testkit::postgres::Fsync::Off);
+    let database = cluster.fresh_database();
+    let store = Store::open_postgres(database.url()).await.expect("it opens");
+    make_account(&store, "Acme").await;
+    cluster.become_standby();
+    let refused = Store::open_postgres(database.url()).await.expect_err("a standby");
+    assert!(refused.to_string().contains("primary"), "{refused}");
+    // nor by a process that was there before: its connections are lost, and no new one is made
+    for _ in 0..20 {
+        if let Ok(mut reader) = store.reader().await {
+            reader.position().await.expect_err("a standby answered");
+        }
+    }
 }

@@ -55,7 +55,7 @@ on_both_engines! {
         for (limit, pages) in [(1, 4), (2, 2), (3, 2), (4, 1), (200, 1)] {
             let (mut after, mut count, mut rows) = (None, 0, 0);
             loop {
-                let page = reader.list_credentials(acme.id, &Filter::default(), &PageRequest { after, limit }).await.expect("a page");
+                let page = reader.list_credentials(acme.id, &Filter::default(), &PageRequest { after, limit }, i64::MAX).await.expect("a page");
                 (count, rows) = (count + 1, rows + page.items.len());
                 match page.next {
                     Some(next) => after = Some(next),
@@ -73,9 +73,9 @@ on_both_engines! {
         make_credential(&store, other.id, "clv_client_theirs").await;
         let all = PageRequest { after: None, limit: 200 };
         let mut reader = store.reader().await.expect("a reader");
-        let listed: Vec<_> = reader.list_credentials(acme.id, &Filter::default(), &all).await.expect("a page").items.into_iter().map(|found| found.credential.public_id).collect();
+        let listed: Vec<_> = reader.list_credentials(acme.id, &Filter::default(), &all, i64::MAX).await.expect("a page").items.into_iter().map(|found| found.credential.public_id).collect();
         assert_eq!(listed, ["clv_client_mine"]);
-        assert!(reader.find_credential(other.id, mine.id).await.expect("answered").is_none(), "the account stands in the query");
+        assert!(reader.find_credential(other.id, mine.id, i64::MAX).await.expect("answered").is_none(), "the account stands in the query");
         let events = reader.list_events(acme.id, &all).await.expect("a page").items;
         assert!(!events.is_empty() && events.iter().all(|event| event.account_id == Some(acme.id.to_string())));
     }

@@ -19,6 +19,7 @@ mod history;
 mod link;
 mod namespaces;
 mod nodes;
+mod page;
 mod pooler;
 mod server_faults;
 mod versions;

@@ -1,0 +1,158 @@
+//! Seeing is believing: no node says that a credential has ended before that is true on every node.
+use claviger_domain::time::Timestamp;
+use claviger_server::config::{Partial, Wait};
+use claviger_store::lease::Node;
+use serde_json::json;
+
+use crate::common::{World, on_both_engines};
+
+/// W is 2.65 seconds then.
+pub(crate) fn short_leases() -> Partial {
+    Partial { lease: Some(2), ..Partial::default() }
+}
+
+/// A node that has a lease for all anybody knows, and says nothing.
+pub(crate) async fn add_silent_node(world: &World) {
+    let silent =
+        Node { id: "silent".into(), acked: 0, beat: 1, address: "192.0.2.1:8081".into(), version: "0".into(), began_at: Timestamp::from_micros(0) };
+    let lease_ms = world.app.store.agree_on_lease(None).await.expect("agreed");
+    world.app.store.register(&silent, lease_ms).await.expect("registered");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn while_a_node_is_silent_another_says_revoking_and_afterwards_that_it_is_gone() {
+    let one = World::with(short_leases(), Some(claviger_testkit::postgres::Cluster::shared().fresh_database()), kinds()).await;
+    let other = one.beside(Partial::default()).await;
+    let (acme, firm) = (one.account("corporate", "Acme").await, one.account("organisation", "Firm").await);
+    let made = one.credential(&acme).await;
+    let deleted = format!("/v1/accounts/{acme}/credentials/{}", made.id);
+    let wish = json!({ "email": "dev@example.com", "access": { "level": "full" } });
+    let made = one.operator().post(&format!("/v1/accounts/{firm}/credentials"), wish).await.json();
+    let revoked = format!("/v1/accounts/{firm}/credentials/{}", made["id"].as_str().expect("an id"));
+    let list = format!("/v1/accounts/{acme}/credentials");
+    let person = other.new_member(&acme, "owner").await;
+    add_silent_node(&one).await;
+    let end = async {
+        let (first, second) = tokio::join!(async { one.operator().delete(&deleted).await }, async {
+            one.operator().post(&format!("{revoked}/revoke"), json!({})).await
+        });
+        assert_eq!((first.status, second.status), (204, 200), "{first:?} {second:?}");
+        assert_eq!(second.json()["state"], "revoked", "it returns when it is true");
+    };
+    let look = async {
+        let mut seen = Vec::new();
+        while seen.len() < 2 {
+            for made in [&deleted, &revoked] {
+                let shown = other.operator().get(made).await;
+                assert_eq!(shown.status, 200, "gone before it is true: {shown:?}");
+                let shown = shown.json();
+                assert_ne!(shown["state"], "revoked", "before it is true");
+                if shown["state"] == "revoking" && !seen.contains(made) {
+                    assert!(shown["settles_by"].is_string(), "{shown}");
+                    seen.push(made.clone());
+                }
+            }
+        }
+        let listed = other.operator().get(&list).await.json();
+        assert_eq!(listed["items"][0]["state"], "revoking", "{listed}");
+        let page = person.get("/account/api-keys").await;
+        assert!(page.status == 200 && page.text().contains("Revoking…"), "{page:?}");
+    };
+    tokio::join!(end, look);
+    for node in [&one, &other] {
+        assert_eq!(node.operator().get(&deleted).await.status, 404);
+        assert_eq!(node.operator().get(&list).await.json()["items"], json!([]));
+        let shown = node.operator().get(&revoked).await.json();
+        assert_eq!((&shown["state"], shown.get("settles_by")), (&json!("revoked"), None), "{shown}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn with_a_bounded_wait_a_silent_node_makes_it_202_with_a_deadline_and_revoking_until_then() {
+    let settings = Partial { revocation_wait: Some(Wait::Bounded), ..short_leases() };
+    let world = World::with(settings, Some(claviger_testkit::postgres::Cluster::shared().fresh_database()), kinds()).await;
+    let (acme, firm) = (world.account("corporate", "Acme").await, world.account("business", "Firm").await);
+    let (first, second, third) = (world.credential(&acme).await, world.credential(&acme).await, world.credential(&acme).await);
+    let wish = json!({ "kind": "client", "name": "Shop", "access": { "level": "full" } });
+    let paused = world.operator().post(&format!("/v1/accounts/{firm}/credentials"), wish).await;
+    assert_eq!(paused.status, 201, "nobody is silent: {paused:?}");
+    let paused = format!("/v1/accounts/{firm}/credentials/{}", paused.json()["id"].as_str().expect("an id"));
+    let path = |made: &crate::common::Made| format!("/v1/accounts/{}/credentials/{}", made.account, made.id);
+    let token = world.token(&third).await;
+    let (person, staff) = (world.new_member(&acme, "owner").await, world.operator_person().await);
+    add_silent_node(&world).await;
+    let began = std::time::Instant::now();
+    let deleted = world.operator().delete(&path(&first)).await;
+    let took = began.elapsed();
+    assert_eq!((deleted.status, deleted.header("revocation-complete"), deleted.bytes.len()), (202, "false", 0), "{deleted:?}");
+    assert!(took < std::time::Duration::from_millis(2_300), "it waited for the lease: {took:?}");
+    let deadline: Timestamp = deleted.header("effective-at").parse().expect("a time");
+    assert!(deadline > world.app.clock.now(), "the deadline is ahead");
+    let shown = world.operator().get(&path(&first)).await.json();
+    assert_eq!(shown["state"], "revoking", "{shown}");
+    // by now it is known who is silent; and a body says no more than is true
+    let (again, pausing) = tokio::join!(async { world.operator().delete(&path(&second)).await }, async {
+        world.operator().post(&format!("{paused}/pause"), json!({})).await
+    });
+    assert_eq!((again.status, pausing.status, &pausing.json()["state"]), (202, 202, &json!("pausing")), "{again:?} {pausing:?}");
+    let page = person.get("/account/api-keys").await.text();
+    assert!(page.contains("Revoking…"), "{page}");
+    let page = person.get(&format!("/account/api-keys/{}", first.id)).await.text();
+    assert!(page.contains("Some node may still accept it, for"), "{page}");
+    let page = staff.get("/operator/cluster").await.text();
+    assert!(page.contains("192.0.2.1:8081") && page.contains("Silent") && page.contains("this node"), "{page}");
+    let shown = world.operator().get("/v1/cluster").await.json();
+    let silent = shown["nodes"].as_array().and_then(|nodes| nodes.iter().find(|node| node["id"] == "silent")).cloned().expect("a node");
+    assert_eq!(silent["state"], "silent", "{shown}");
+    assert!(shown["safe_revision"].as_i64() < shown["revision"].as_i64(), "{shown}");
+    // what cannot say "later" waits
+    let form = [("token", token.as_str()), ("client_id", &third.public_id), ("client_secret", &third.secret)];
+    let revoked = world.anyone().form("/oauth2/revoke", &form).await;
+    assert_eq!((revoked.status, revoked.headers.get("revocation-complete")), (200, None), "{revoked:?}");
+    assert!(revoked.header("effective-after-ms").parse::<u64>().is_ok_and(|took| took > 100), "it waited: {revoked:?}");
+    // the silent node's lease ends, by nobody's doing
+    let gone = async |path: &str| {
+        while world.operator().get(path).await.status != 404 {
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+    };
+    gone(&path(&first)).await;
+    gone(&path(&second)).await;
+    let done = world.operator().delete(&path(&first)).await;
+    assert_eq!((done.status, done.headers.get("revocation-complete")), (204, None), "again, and nobody is silent now: {done:?}");
+    assert_eq!(world.operator().get(&paused).await.json()["state"], "paused");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_console_says_on_how_many_nodes_a_change_is_true_and_on_one_nothing_of_nodes() {
+    let world = World::postgres().await;
+    let acme = world.account("corporate", "Acme").await;
+    let (first, second) = (world.credential(&acme).await, world.credential(&acme).await);
+    let person = world.new_member(&acme, "owner").await;
+    let alone = person.form(&format!("/account/api-keys/{}/delete", first.id), &[]).await;
+    assert_eq!((alone.status, alone.header("location")), (303, "/account/api-keys?done=deleted"));
+    let _other = world.beside(Partial::default()).await;
+    let both = person.form(&format!("/account/api-keys/{}/delete", second.id), &[]).await;
+    assert!(both.header("location").starts_with("/account/api-keys?done=deleted~2~"), "{both:?}");
+    let page = person.get(both.header("location")).await.text();
+    assert!(page.contains("Deleted. Integrations that used it are refused from now on. True on both nodes after "), "{page}");
+    let staff = world.operator_person().await;
+    let page = staff.get("/operator/cluster").await.text();
+    assert!(page.contains("Kept: nothing that is known weakens it") && page.contains("this node"), "{page}");
+}
+
+on_both_engines! {
+    async fn on_one_node_what_returned_is_done_at_once(world) {
+        let acme = world.account("corporate", "Acme").await;
+        let made = world.credential(&acme).await;
+        let path = format!("/v1/accounts/{acme}/credentials/{}", made.id);
+        let shown = world.operator().get(&path).await.json();
+        assert_eq!((&shown["state"], shown.get("settles_by")), (&json!("active"), None), "{shown}");
+        world.delete(&made).await;
+        assert_eq!(world.operator().get(&path).await.status, 404);
+    }
+}
+
+fn kinds() -> claviger_domain::kind::Kinds {
+    claviger_domain::kind::Kinds::built_in().expect("sound")
+}
