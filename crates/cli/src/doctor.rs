@@ -95,13 +95,13 @@ fn of_the_database(about: &About, cluster: &Cluster) -> [Finding; 4] {
     [
         // openly is only ever spoken to this machine, or when the URL says so
         Well(format!("the connection is {}encrypted", if about.encrypted { "" } else { "not " })),
-        Finding::of(about.waits_for != "off" && about.waits_for != "local", format!("a commit waits for: {}", about.waits_for)),
-        match (about.standbys, about.has_synchronous_standby) {
-            (0, _) => Well("no standby follows the database".to_owned()),
-            (standbys, true) => Well(format!("standbys: {standbys}, and commits wait for those in synchronous_standby_names")),
-            (standbys, false) => {
+        Finding::of(about.waits_for_the_disk(), format!("a commit waits for: {}", about.waits_for)),
+        match about.standbys {
+            0 => Well("no standby follows the database".to_owned()),
+            standbys if about.may_lose_on_failover() => {
                 Weak(format!("standbys: {standbys}, and no commit waits for one: a failover may lose revocations (synchronous_standby_names)"))
             }
+            standbys => Well(format!("standbys: {standbys}, and commits wait for those in synchronous_standby_names")),
         },
         match cluster.settled {
             true => Well("the primary is settled".to_owned()),

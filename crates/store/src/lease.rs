@@ -82,6 +82,20 @@ pub struct About {
     pub now: Option<Timestamp>,
 }
 
+impl About {
+    /// Whether what is committed is on the server's disk.
+    #[must_use]
+    pub fn waits_for_the_disk(&self) -> bool {
+        !matches!(self.waits_for.as_str(), "off" | "local")
+    }
+
+    /// Whether a standby may be promoted that lacks a commit, and with it a revocation.
+    #[must_use]
+    pub const fn may_lose_on_failover(&self) -> bool {
+        self.standbys > 0 && !self.has_synchronous_standby
+    }
+}
+
 impl Reader {
     /// What is to be known about this connection.
     ///

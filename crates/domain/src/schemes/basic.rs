@@ -50,7 +50,7 @@ pub fn parse(value: &[u8]) -> Option<Pair> {
     bytes.truncate(length);
     let colon = bytes.iter().position(|byte| *byte == b':')?;
     // most pairs are ASCII, and told at once
-    let plain = bytes.iter().fold(true, |plain, byte| plain & (*byte >= b' ') & (*byte < 0x7f));
+    let plain = bytes.iter().fold(true, |plain, byte| plain & (b' '..0x7f).contains(byte));
     if !plain && std::str::from_utf8(&bytes).ok()?.chars().any(char::is_control) {
         return None;
     }

@@ -341,7 +341,7 @@ pub(super) fn each_parameter<'a>(mut rest: &'a str, mut each: impl FnMut(&'a str
                 (value, false, after)
             }
         };
-        let plain = value.bytes().fold(true, |plain, byte| plain & (byte >= b' ') & (byte < 0x7f) & (byte != b'\\'));
+        let plain = value.bytes().fold(true, |plain, byte| plain & (b' '..0x7f).contains(&byte) & (byte != b'\\'));
         if !plain || name.is_empty() || !name.bytes().all(is_token_byte) || (!quoted && value.is_empty()) {
             return None;
         }

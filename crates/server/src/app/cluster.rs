@@ -108,10 +108,10 @@ pub(crate) async fn look(app: &App, _: &OperatorGrant) -> Result<Facts, Problem>
 
 fn weaknesses(about: &About) -> Vec<String> {
     let mut found = Vec::new();
-    if about.standbys > 0 && !about.has_synchronous_standby {
+    if about.may_lose_on_failover() {
         found.push("No commit waits for a standby: a failover may lose revocations (synchronous_standby_names).".to_owned());
     }
-    if !matches!(about.waits_for.as_str(), "on" | "remote_write" | "remote_apply") {
+    if !about.waits_for_the_disk() {
         found.push(format!("A commit does not wait for the disk (synchronous_commit is {}).", about.waits_for));
     }
     found
