@@ -99,7 +99,8 @@ fn nothing_is_left_of_a_victim_that_dies(how: &str) {
     let parent = held.parent().expect("all folders lie in one");
     if how == "by kill -9" {
         assert!(lives(script));
-        assert_eq!(postmasters(parent), 2);
+        // a process that PostgreSQL has just forked is called as its parent for a moment
+        assert_soon("both databases run", || postmasters(parent) == 2);
         victim.kill().expect("it is ours");
     }
     victim.wait().expect("it is ours");

@@ -179,7 +179,8 @@ async fn what_names_no_credential_of_ours_is_nobodys_and_what_is_malformed_is_re
     assert!(metrics.contains("claviger_api_requests_total{outcome=\"unknown\"} 1"), "{metrics}");
 }
 
-#[tokio::test]
+// reading twenty thousand reports takes a while, and a lease is renewed meanwhile
+#[tokio::test(flavor = "multi_thread")]
 async fn more_than_can_be_written_is_dropped_counted_and_said() {
     let world = World::sqlite().await;
     let acme = Tenant::of(&world).await;
