@@ -133,7 +133,9 @@ impl Cluster {
     pub(crate) async fn outwait(&self, index: &Index, tells: &watch::Sender<Progress>) -> Result<Settled, StoreError> {
         let committed = self.gate.clock.read();
         index.catch_up().await.map_err(|error| StoreError::Unknown(error.to_string()))?;
-        let barrier = Barrier::new(index.applied(), committed);
+        // the barrier is through for this one alone: what was applied while it waited has a barrier of its own
+        let rev = index.applied();
+        let barrier = Barrier::new(rev, committed);
         let (mut pause, mut terms, mut nodes) = (GLANCE, self.gate.held.terms(), 0);
         loop {
             // a look that hangs must not make the wait any longer
@@ -142,8 +144,8 @@ impl Cluster {
             let look = match tokio::time::timeout(left, self.look()).await {
                 Ok(Ok(look)) => {
                     terms = longer(terms, look.terms);
-                    nodes = self.confirmed(&look, index.applied());
-                    tells.send_replace(Progress { nodes, waits_for_silence: look.waits_for_silence(index.applied()), ..Progress::COMMITTED });
+                    nodes = self.confirmed(&look, rev);
+                    tells.send_replace(Progress { nodes, waits_for_silence: look.waits_for_silence(rev), ..Progress::COMMITTED });
                     Some(look)
                 }
                 Ok(Err(error)) => {
@@ -161,7 +163,7 @@ impl Cluster {
             }
             let settled = Settled {
                 complete: true,
-                rev: index.applied(),
+                rev,
                 nodes,
                 outlasted: decision == Decision::Outlasted,
                 took: Duration::from_nanos(now.least_since(committed).unsigned_abs()),
