@@ -8,7 +8,7 @@ use std::{
     hash::{BuildHasher, Hash, Hasher},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
 };
 
@@ -32,6 +32,8 @@ pub(super) struct Cache<V: Keyed> {
     hasher: RandomState,
     /// Of each shard.
     capacity: usize,
+    /// How often everything was forgotten: what was being read then counts its revisions in another history.
+    clearings: AtomicU64,
 }
 
 struct Shard<V: Keyed> {
@@ -114,7 +116,7 @@ impl<V: Keyed> Cache<V> {
             changing: Mutex::default(),
             flights: Mutex::default(),
         };
-        Self { shards: (0..SHARDS).map(|_| shard()).collect(), capacity: capacity.div_ceil(SHARDS), hasher }
+        Self { shards: (0..SHARDS).map(|_| shard()).collect(), capacity: capacity.div_ceil(SHARDS), hasher, clearings: AtomicU64::new(0) }
     }
 
     /// How many values are kept.
@@ -144,9 +146,10 @@ impl<V: Keyed> Cache<V> {
         if let Some(value) = shard.get(key) {
             return Ok(Some(value));
         }
+        let clearings = self.clearings.load(Ordering::SeqCst);
         let (value, revision) = read.await?;
         let _no_eviction = locked(&shard.changing);
-        if revision >= applied() {
+        if revision >= applied() && self.clearings.load(Ordering::SeqCst) == clearings {
             match &value {
                 Some(value) => shard.keep(value.clone(), self.capacity),
                 None => shard.keep_absent(key),
@@ -165,6 +168,7 @@ impl<V: Keyed> Cache<V> {
 
     /// Forgets everything.
     pub(super) fn clear(&self) {
+        self.clearings.fetch_add(1, Ordering::SeqCst);
         for shard in &self.shards {
             let _no_fill = locked(&shard.changing);
             shard.kept.pin().clear();

@@ -9,7 +9,7 @@ fn node(id: &str, acked: i64) -> Node {
 
 async fn acknowledge(store: &Store, id: &str, acked: i64) -> bool {
     let mut tx = store.begin_renewal().await.expect("begun");
-    let log = tx.log_after(Position { epoch: 1, rev: 0 }).await.expect("read");
+    let log = tx.log_after(Position { epoch: 1, rev: 0, timeline: 0 }).await.expect("read");
     assert!(acked <= log.position.rev);
     let met = tx.acknowledge(id, acked).await.expect("written");
     tx.commit_housekeeping().await.expect("committed");
