@@ -210,7 +210,15 @@ impl Index {
     /// # Errors
     /// When the database is not available.
     pub(crate) async fn report_loss(&self) -> Result<(), StoreError> {
-        if self.has_lost() { self.store.remember_loss(self.position().epoch).await } else { Ok(()) }
+        let lost = {
+            // not while another epoch is being begun: the loss would be said of that one
+            let _no_round = self.rounds.pause().await;
+            self.has_lost().then(|| self.position().epoch)
+        };
+        match lost {
+            Some(epoch) => self.store.remember_loss(epoch).await,
+            None => Ok(()),
+        }
     }
 
     /// The credential with this public part; None when there is none.
