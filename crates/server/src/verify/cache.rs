@@ -261,6 +261,18 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn what_was_being_read_when_everything_was_forgotten_is_not_kept_however_high_its_revision() {
+        let cache = Cache::new(100);
+        let value = || Some(Arc::new(Word("other".to_owned())));
+        let read = async {
+            cache.clear();
+            Ok::<_, ()>((value(), 9))
+        };
+        assert_eq!(cache.read("other", || 5, read).await, Ok(value()));
+        assert!(cache.get("other").is_none(), "its revision is of another history");
+    }
+
+    #[tokio::test]
     async fn an_absent_key_is_read_once_until_it_changes() {
         let cache = Cache::<Word>::new(100);
         for _ in 0..2 {
