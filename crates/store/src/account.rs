@@ -6,6 +6,7 @@ use claviger_domain::{
 
 use crate::{
     Reader, StoreError, Tx,
+    canary::canary_account,
     engine::Read,
     page::{Page, PageRequest},
     value::{Row, Value},
@@ -16,7 +17,9 @@ macro_rules! select {
     ($rest:literal) => {
         concat!(
             "SELECT id, kind, name, external_id, status, api_access, lineage, created_at FROM account ",
-            "WHERE id <> '00000000-0000-0000-0000-000000000000' AND ",
+            "WHERE id <> ",
+            canary_account!(),
+            " AND ",
             $rest
         )
     };

@@ -5,6 +5,14 @@ use claviger_domain::{account::Status, credential::Credential, id::AccountId, ti
 
 use crate::{StoreError, Tx, credential::StoredSecret};
 
+/// [`AccountId::CANARY`] as SQL text.
+macro_rules! canary_account {
+    () => {
+        "'00000000-0000-0000-0000-000000000000'"
+    };
+}
+pub(crate) use canary_account;
+
 impl Tx {
     /// Makes a credential of the canary, and its account if it is the first. The account is of no kind and suspended: nothing can be done with it.
     ///
@@ -48,5 +56,15 @@ impl Tx {
         )
         .await
         .map(|_| ())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_account_that_lists_leave_out_is_the_canary_s() {
+        assert_eq!(canary_account!(), format!("'{}'", AccountId::CANARY));
     }
 }

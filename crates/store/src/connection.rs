@@ -154,7 +154,15 @@ impl Live {
 
     /// Whether it stands, and no newer primary is known. What an older one says may have been untrue for long.
     pub(crate) fn is_good(&self) -> bool {
-        !self.client.is_closed() && locked(&self.newest).as_ref() == Some(&self.server)
+        !self.client.is_closed() && self.is_newest()
+    }
+
+    pub(crate) fn is_newest(&self) -> bool {
+        locked(&self.newest).as_ref() == Some(&self.server)
+    }
+
+    pub(crate) const fn timeline(&self) -> u32 {
+        self.server.timeline
     }
 
     /// The number of the process that serves this connection just now.

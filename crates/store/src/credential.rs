@@ -395,7 +395,9 @@ impl Reader {
                     "SELECT ",
                     columns!(),
                     " FROM credential c WHERE c.access_level <> 'full' AND c.state IN ('active', 'paused') ",
-                    "AND c.account_id <> '00000000-0000-0000-0000-000000000000' ORDER BY c.id"
+                    "AND c.account_id <> ",
+                    crate::canary::canary_account!(),
+                    " ORDER BY c.id"
                 ),
                 &[],
             )

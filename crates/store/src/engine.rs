@@ -235,21 +235,39 @@ impl Connection {
             Self::Postgres(pooled) => pooled.query(sql, parameters).await,
         }
     }
+
+    fn timeline(&self) -> Result<u32, StoreError> {
+        match self {
+            Self::SqliteReader(_) | Self::SqliteWriter(_) => Ok(0),
+            Self::Postgres(pooled) => pooled.timeline(),
+        }
+    }
 }
 
 /// What reads, be it a reader or a transaction in the middle of writing.
 pub(crate) trait Read: Send {
     fn query(&mut self, sql: &'static str, parameters: &[Value]) -> impl Future<Output = Result<Vec<Row>, StoreError>> + Send;
+
+    /// See [`crate::revision::Position::timeline`].
+    fn timeline(&self) -> Result<u32, StoreError>;
 }
 
 impl Read for Reader {
     async fn query(&mut self, sql: &'static str, parameters: &[Value]) -> Result<Vec<Row>, StoreError> {
         self.0.query(sql, parameters).await
     }
+
+    fn timeline(&self) -> Result<u32, StoreError> {
+        self.0.timeline()
+    }
 }
 
 impl Read for Tx {
     async fn query(&mut self, sql: &'static str, parameters: &[Value]) -> Result<Vec<Row>, StoreError> {
         self.0.query(sql, parameters).await
+    }
+
+    fn timeline(&self) -> Result<u32, StoreError> {
+        self.0.timeline()
     }
 }

@@ -178,13 +178,14 @@ impl Store {
         tx.commit_housekeeping().await
     }
 
-    /// Remembers that revisions of this epoch are missing that a node had applied.
+    /// Remembers that revisions of this epoch are missing that a node had applied. Nothing happens when another one has begun.
     ///
     /// # Errors
     /// When the database is not available.
     pub async fn remember_loss(&self, epoch: i64) -> Result<(), StoreError> {
         let mut tx = self.begin().await?;
-        let sql = "UPDATE cluster SET lost_epoch = $1 WHERE lost_epoch IS NULL OR lost_epoch <> $1";
+        let sql = "UPDATE cluster SET lost_epoch = $1 WHERE (lost_epoch IS NULL OR lost_epoch <> $1) \
+                   AND EXISTS (SELECT 1 FROM revision r WHERE r.epoch = $1)";
         tx.execute(sql, &[epoch.into()]).await?;
         tx.commit_housekeeping().await
     }

@@ -176,13 +176,24 @@ impl Pooled {
         self.answered(self.object()?.client().batch_execute(sql)).await
     }
 
-    /// What the server answers, or that it does not.
+    /// What the server answers, or that it does not, or not any more as the primary.
     async fn answered<T>(&self, asked: impl Future<Output = Result<T, tokio_postgres::Error>>) -> Result<T, StoreError> {
         let Ok(answer) = timeout(self.patience, asked).await else {
             self.open.store(true, Ordering::Relaxed);
             return Err(silent());
         };
-        answer.map_err(|error| failed(&error))
+        let answer = answer.map_err(|error| failed(&error))?;
+        // who has met another primary meanwhile must not hear of the old one's past
+        if !self.object()?.is_newest() {
+            self.open.store(true, Ordering::Relaxed);
+            return Err(StoreError::Unavailable("a former primary answered".into()));
+        }
+        Ok(answer)
+    }
+
+    /// See [`crate::revision::Position::timeline`].
+    pub(crate) fn timeline(&self) -> Result<u32, StoreError> {
+        Ok(self.object()?.timeline())
     }
 
     pub(crate) async fn commit(self) -> Result<(), StoreError> {

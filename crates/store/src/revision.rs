@@ -10,6 +10,9 @@ pub struct Position {
     pub epoch: i64,
     /// Counts committed changes, in commit order and without gaps.
     pub rev: i64,
+    /// Which server tells it: each that is promoted begins the next one. Revisions of two count the same changes only if no commit was lost
+    /// in between. 0 where there is but one.
+    pub timeline: u32,
 }
 
 /// What changed.
@@ -33,7 +36,7 @@ impl Reader {
     pub async fn position(&mut self) -> Result<Position, StoreError> {
         let rows = self.query("SELECT epoch, rev FROM revision", &[]).await?;
         let mut row = rows.into_iter().next().ok_or_else(|| crate::value::unexpected("a revision"))?;
-        Ok(Position { epoch: row.int()?, rev: row.int()? })
+        Ok(Position { epoch: row.int()?, rev: row.int()?, timeline: self.timeline()? })
     }
 
     /// What happened after `from`.
@@ -63,23 +66,27 @@ pub struct Log {
     pub position: Position,
     /// What changed, in order.
     pub changed: Vec<Changed>,
-    /// Whether history is another than the one read before, so that nothing in memory is worth anything.
+    /// Whether history is another than the one read before.
     pub replaces_history: bool,
-    /// Whether revisions of this very history are missing: after what was read, or, as the database remembers, after what another node read.
+    /// Whether nothing in memory is worth anything: history is another, or another server tells it and may have counted other changes.
+    pub replaces_memory: bool,
+    /// Whether revisions are missing: the log stands before what was read (epochs only grow), or, as the database remembers, before what
+    /// another node read in this one.
     pub has_lost: bool,
     /// The catalogue's text, when it may have changed: no younger than `position`.
     pub catalogue: Option<Option<String>>,
-    /// Every token revoked by itself, when history is another: then those that came since must be known too.
+    /// Every token revoked by itself, when memory is replaced: then those that came since must be known too.
     pub revoked_tokens: Vec<RevokedToken>,
 }
 
 async fn log_after(read: &mut impl Read, from: Position) -> Result<Log, StoreError> {
     let (position, knows_of_loss, changed) = changes_after(read, from.rev).await?;
-    let is_behind = position.epoch == from.epoch && position.rev < from.rev;
+    let is_behind = (position.epoch, position.rev) < (from.epoch, from.rev);
     let replaces_history = position.epoch != from.epoch || is_behind;
-    let catalogue = if replaces_history || changed.contains(&Changed::Catalogue) { Some(crate::catalogue::load(read).await?.0) } else { None };
-    let revoked_tokens = if replaces_history { crate::revoked_token::load(read).await? } else { Vec::new() };
-    Ok(Log { position, changed, replaces_history, has_lost: is_behind || knows_of_loss, catalogue, revoked_tokens })
+    let replaces_memory = replaces_history || position.timeline != from.timeline;
+    let catalogue = if replaces_memory || changed.contains(&Changed::Catalogue) { Some(crate::catalogue::load(read).await?.0) } else { None };
+    let revoked_tokens = if replaces_memory { crate::revoked_token::load(read).await? } else { Vec::new() };
+    Ok(Log { position, changed, replaces_history, replaces_memory, has_lost: is_behind || knows_of_loss, catalogue, revoked_tokens })
 }
 
 async fn changes_after(read: &mut impl Read, rev: i64) -> Result<(Position, bool, Vec<Changed>), StoreError> {
@@ -90,9 +97,9 @@ async fn changes_after(read: &mut impl Read, rev: i64) -> Result<(Position, bool
             &[rev.into()],
         )
         .await?;
-    let (mut position, mut changed) = (None, Vec::with_capacity(rows.len()));
+    let (timeline, mut position, mut changed) = (read.timeline()?, None, Vec::with_capacity(rows.len()));
     for mut row in rows {
-        position = Some((Position { epoch: row.int()?, rev: row.int()? }, row.bool()?));
+        position = Some((Position { epoch: row.int()?, rev: row.int()?, timeline }, row.bool()?));
         match (row.optional_text()?.as_deref(), row.optional_text()?) {
             (Some("account"), Some(id)) => changed.push(Changed::Account(id.parse().map_err(|_| crate::value::unexpected("an account id"))?)),
             (Some("credential"), Some(public_id)) => changed.push(Changed::Credential(public_id)),

@@ -5,7 +5,11 @@ use claviger_domain::{policy::OperatorGrant, time::Timestamp};
 use claviger_store::lease::About;
 
 use super::App;
-use crate::{cluster::Settled, problem::Problem, verify};
+use crate::{
+    cluster::{Settled, is_silence},
+    problem::Problem,
+    verify,
+};
 
 /// What is known of the cluster, as the node that answers sees it.
 #[derive(Clone, Debug)]
@@ -70,7 +74,7 @@ pub(crate) async fn look(app: &App, _: &OperatorGrant) -> Result<Facts, Problem>
     let member = |node: &claviger_store::lease::Node| {
         let is_answering = Some(&node.id) == own.as_ref();
         let unheard = if is_answering { own_age } else { look.unheard.get(&node.id).copied() };
-        let is_silent = unheard.is_some_and(|time| time > terms.heartbeat() * 2);
+        let is_silent = unheard.is_some_and(|time| is_silence(time, terms));
         Member {
             id: node.id.clone(),
             address: node.address.clone(),

@@ -245,7 +245,11 @@ impl App {
             commit.await?;
             tells.send_replace(Progress::COMMITTED);
             // committed and not settled is "unknown" to the caller: trying again settles again
-            app.cluster.settle(&app.index, &tells).await
+            let settled = app.cluster.settle(&app.index, &tells).await;
+            if let (Err(error), true) = (&settled, tells.is_closed()) {
+                tracing::warn!(%error, "a change whose caller was told to expect it, or went away, could not be followed to its end; it is true after the longest wait");
+            }
+            settled
         });
         let settled = if self.settings.revocation_wait == Some(Wait::Bounded) && crate::cluster::tells_later() {
             self.cluster.wait_a_little(change, progress).await?

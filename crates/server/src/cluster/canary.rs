@@ -93,11 +93,12 @@ pub struct Canary {
     last: Option<Made>,
 }
 
-/// A credential of the canary: its public part, and the revision after which it came.
+/// A credential of the canary: its public part, the revision after which it came, and whether its end is true on every node.
 #[derive(Debug)]
 struct Made {
     public_id: String,
     after: i64,
+    has_ended: bool,
 }
 
 /// The nodes there are, by id, each with its address; None for this one.
@@ -190,27 +191,32 @@ impl Canary {
         };
         let view = SecretView { id: SecretId::new(now, chance), hint: hint(key.expose()), created_at: now, expires_at: None };
         let secret = StoredSecret { view, material: Material::Digest(app.keys.pepper.digest(key.expose().as_bytes())) };
+        if self.last.as_ref().is_some_and(|last| !last.has_ended) {
+            // only then has every node read the lines that are forgotten below
+            self.revoke(app).await?;
+        }
         let after = app.index.applied();
         let mut tx = app.store.begin().await?;
         if let Some(last) = &self.last {
-            tx.end_canary(&last.public_id, now - STALE).await?;
             tx.forget_canary(&last.public_id, last.after, after).await?;
         }
         tx.insert_canary(&credential, &secret).await?;
         // before it is known whether it was committed: it must be ended in any case
-        self.last = Some(Made { public_id, after });
+        self.last = Some(Made { public_id, after, has_ended: false });
         tx.commit_housekeeping().await?;
         until_true(app).await?;
         Ok(key)
     }
 
     /// Returns when it is true on every node, as a deletion does.
-    async fn revoke(&self, app: &App) -> Result<(), StoreError> {
-        let Some(last) = &self.last else { return Ok(()) };
+    async fn revoke(&mut self, app: &App) -> Result<(), StoreError> {
+        let Some(last) = &mut self.last else { return Ok(()) };
         let mut tx = app.store.begin().await?;
         tx.end_canary(&last.public_id, app.clock.now() - STALE).await?;
         tx.commit_housekeeping().await?;
-        until_true(app).await
+        until_true(app).await?;
+        last.has_ended = true;
+        Ok(())
     }
 
     async fn ask_all(&self, app: &App, nodes: &Nodes, key: &Plain) -> BTreeMap<String, Answer> {

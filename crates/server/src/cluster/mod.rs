@@ -35,6 +35,9 @@ use crate::{clock::Clock, verify::Index};
 const GLANCE: Duration = Duration::from_millis(1);
 const LONGEST_GLANCE: Duration = Duration::from_millis(20);
 
+/// How long a change that is done may wait for the database to remember it: nobody need know it from there.
+const LONGEST_WORD: Duration = Duration::from_millis(100);
+
 /// How many of a process's changes are remembered, to be shown.
 const CHANGES: usize = 20;
 
@@ -68,6 +71,17 @@ struct Seen {
     changes: VecDeque<Settled>,
 }
 
+/// What follows from a look.
+struct Taken {
+    /// Rows of nodes whose lease is over, with the beat at which they stopped.
+    silent: Vec<(Row, i64)>,
+    unheard: BTreeMap<String, Duration>,
+    /// Whether the primary is to be settled.
+    settles: bool,
+    /// The id of this process's row, while it has one.
+    own: Option<String>,
+}
+
 /// One look at everybody's lease.
 #[derive(Debug)]
 pub(crate) struct Look {
@@ -79,9 +93,8 @@ pub(crate) struct Look {
 }
 
 impl Look {
-    /// Whether nothing was heard of a node for so long that it missed a heartbeat.
-    pub(crate) fn is_silent(&self, node: &lease::Node) -> bool {
-        self.unheard.get(&node.id).is_some_and(|time| *time > self.terms.heartbeat() * 2)
+    fn is_silent(&self, node: &lease::Node) -> bool {
+        self.unheard.get(&node.id).is_some_and(|time| is_silence(*time, self.terms))
     }
 
     /// Whether who has not acknowledged `rev` is silent: then it is the end of its lease that is waited for.
@@ -133,7 +146,9 @@ impl Cluster {
     pub(crate) async fn outwait(&self, index: &Index, tells: &watch::Sender<Progress>) -> Result<Settled, StoreError> {
         let committed = self.gate.clock.read();
         index.catch_up().await.map_err(|error| StoreError::Unknown(error.to_string()))?;
-        let barrier = Barrier::new(index.applied(), committed);
+        // the barrier is through for this one alone: what was applied while it waited has a barrier of its own
+        let rev = index.applied();
+        let barrier = Barrier::new(rev, committed);
         let (mut pause, mut terms, mut nodes) = (GLANCE, self.gate.held.terms(), 0);
         loop {
             // a look that hangs must not make the wait any longer
@@ -142,8 +157,8 @@ impl Cluster {
             let look = match tokio::time::timeout(left, self.look()).await {
                 Ok(Ok(look)) => {
                     terms = longer(terms, look.terms);
-                    nodes = self.confirmed(&look, index.applied());
-                    tells.send_replace(Progress { nodes, waits_for_silence: look.waits_for_silence(index.applied()), ..Progress::COMMITTED });
+                    nodes = self.confirmed(&look, rev);
+                    tells.send_replace(Progress { nodes, waits_for_silence: look.waits_for_silence(rev), ..Progress::COMMITTED });
                     Some(look)
                 }
                 Ok(Err(error)) => {
@@ -161,7 +176,7 @@ impl Cluster {
             }
             let settled = Settled {
                 complete: true,
-                rev: index.applied(),
+                rev,
                 nodes,
                 outlasted: decision == Decision::Outlasted,
                 took: Duration::from_nanos(now.least_since(committed).unsigned_abs()),
@@ -182,7 +197,8 @@ impl Cluster {
             seen.horizon.epoch()
         };
         let Some(epoch) = epoch.filter(|_| settled.outlasted) else { return };
-        if let Err(error) = self.store.remember_safe(epoch, settled.rev).await {
+        let remembered = tokio::time::timeout(LONGEST_WORD, self.store.remember_safe(epoch, settled.rev)).await;
+        if let Err(error) = remembered.unwrap_or_else(|_| Err(StoreError::Unavailable("no answer in time".into()))) {
             tracing::warn!(%error, "other nodes show a change as under way for a while, though it is done");
         }
     }
@@ -197,8 +213,7 @@ impl Cluster {
         // after the reply: what was seen had happened before this
         let now = self.gate.clock.read();
         let terms = terms_of(&cluster).unwrap_or(self.gate.held.terms());
-        let (silent, settles, own) = self.take_in(&cluster, now, terms);
-        let unheard = self.unheard(&cluster, now);
+        let Taken { silent, unheard, settles, own } = self.take_in(&cluster, now, terms);
         for ((_, node), beat) in silent {
             if self.store.unregister(&node, Some(beat)).await? {
                 tracing::warn!(node, "a node has been silent for longer than its lease; its row is deleted");
@@ -214,7 +229,7 @@ impl Cluster {
         Ok(Arc::new(Look { cluster, unheard, sight, terms }))
     }
 
-    fn take_in(&self, cluster: &lease::Cluster, now: Reading, terms: Terms) -> (Vec<(Row, i64)>, bool, Option<String>) {
+    fn take_in(&self, cluster: &lease::Cluster, now: Reading, terms: Terms) -> Taken {
         let mut seen = self.seen();
         let own = seen.own.clone();
         let others = cluster.nodes.iter().filter(|node| Some(&node.id) != own.as_ref());
@@ -222,13 +237,9 @@ impl Cluster {
         let stand = Stand { epoch: cluster.epoch, rev: cluster.rev, remembered: cluster.safe_rev };
         seen.horizon.observe(now, terms, stand, Sight { settled: cluster.settled, lowest: lowest(cluster) });
         let settles = !cluster.settled && seen.primary.observe(now, terms, cluster.primary.clone());
-        (silent, settles, own)
-    }
-
-    fn unheard(&self, cluster: &lease::Cluster, now: Reading) -> BTreeMap<String, Duration> {
-        let seen = self.seen();
         let time = |node: &lease::Node| Some((node.id.clone(), seen.watch.unheard(now, &(cluster.primary.clone(), node.id.clone()))?));
-        cluster.nodes.iter().filter_map(time).collect()
+        let unheard = cluster.nodes.iter().filter_map(time).collect();
+        Taken { silent, unheard, settles, own }
     }
 
     fn confirmed(&self, look: &Look, rev: i64) -> usize {
@@ -254,6 +265,11 @@ impl Cluster {
     fn seen(&self) -> std::sync::MutexGuard<'_, Seen> {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Whether a node of which nothing was heard for so long missed a heartbeat.
+pub(crate) fn is_silence(unheard: Duration, terms: Terms) -> bool {
+    unheard > terms.heartbeat() * 2
 }
 
 fn lowest(cluster: &lease::Cluster) -> Option<i64> {

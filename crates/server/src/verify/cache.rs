@@ -8,7 +8,7 @@ use std::{
     hash::{BuildHasher, Hash, Hasher},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
 };
 
@@ -32,6 +32,8 @@ pub(super) struct Cache<V: Keyed> {
     hasher: RandomState,
     /// Of each shard.
     capacity: usize,
+    /// How often everything was forgotten: what was being read then counts its revisions in another history.
+    clearings: AtomicU64,
 }
 
 struct Shard<V: Keyed> {
@@ -114,7 +116,7 @@ impl<V: Keyed> Cache<V> {
             changing: Mutex::default(),
             flights: Mutex::default(),
         };
-        Self { shards: (0..SHARDS).map(|_| shard()).collect(), capacity: capacity.div_ceil(SHARDS), hasher }
+        Self { shards: (0..SHARDS).map(|_| shard()).collect(), capacity: capacity.div_ceil(SHARDS), hasher, clearings: AtomicU64::new(0) }
     }
 
     /// How many values are kept.
@@ -144,9 +146,10 @@ impl<V: Keyed> Cache<V> {
         if let Some(value) = shard.get(key) {
             return Ok(Some(value));
         }
+        let clearings = self.clearings.load(Ordering::SeqCst);
         let (value, revision) = read.await?;
         let _no_eviction = locked(&shard.changing);
-        if revision >= applied() {
+        if revision >= applied() && self.clearings.load(Ordering::SeqCst) == clearings {
             match &value {
                 Some(value) => shard.keep(value.clone(), self.capacity),
                 None => shard.keep_absent(key),
@@ -165,6 +168,7 @@ impl<V: Keyed> Cache<V> {
 
     /// Forgets everything.
     pub(super) fn clear(&self) {
+        self.clearings.fetch_add(1, Ordering::SeqCst);
         for shard in &self.shards {
             let _no_fill = locked(&shard.changing);
             shard.kept.pin().clear();
@@ -254,6 +258,18 @@ mod tests {
         assert!(cache.get("new").is_some());
         cache.evict("new");
         assert!(cache.get("new").is_none() && cache.len() == 0);
+    }
+
+    #[tokio::test]
+    async fn what_was_being_read_when_everything_was_forgotten_is_not_kept_however_high_its_revision() {
+        let cache = Cache::new(100);
+        let value = || Some(Arc::new(Word("other".to_owned())));
+        let read = async {
+            cache.clear();
+            Ok::<_, ()>((value(), 9))
+        };
+        assert_eq!(cache.read("other", || 5, read).await, Ok(value()));
+        assert!(cache.get("other").is_none(), "its revision is of another history");
     }
 
     #[tokio::test]

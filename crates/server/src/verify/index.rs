@@ -4,7 +4,7 @@
 //! the revision applied, checked under the same lock that evicts ([`Cache`]): so nothing older than an applied change can come to stay.
 use std::sync::{
     Arc,
-    atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering},
+    atomic::{AtomicBool, AtomicI64, AtomicU32, AtomicU64, Ordering},
 };
 
 use arc_swap::ArcSwapOption;
@@ -33,6 +33,7 @@ pub struct Index {
     store: Store,
     applied: AtomicI64,
     epoch: AtomicI64,
+    timeline: AtomicU32,
     /// Whether revisions are missing that a node had applied: a revocation may be among them, so nothing can be said until a person says so.
     has_lost: AtomicBool,
     /// Whether memory may answer.
@@ -68,12 +69,13 @@ impl Index {
     /// # Errors
     /// When the database is not available.
     pub async fn open(store: Store, keys: Arc<KeyRing>, gate: Arc<Gate>) -> Result<Self, StoreError> {
-        let Position { epoch, rev } = store.reader().await?.position().await?;
+        let Position { epoch, rev, timeline } = store.reader().await?.position().await?;
         let has_lost = store.reader().await?.cluster().await?.has_lost;
         let index = Self {
             store,
             applied: AtomicI64::new(rev),
             epoch: AtomicI64::new(epoch),
+            timeline: AtomicU32::new(timeline),
             has_lost: AtomicBool::new(has_lost),
             gate,
             rounds: Rounds::default(),
@@ -152,7 +154,7 @@ impl Index {
     }
 
     fn position(&self) -> Position {
-        Position { epoch: self.epoch.load(Ordering::SeqCst), rev: self.applied() }
+        Position { epoch: self.epoch.load(Ordering::SeqCst), rev: self.applied(), timeline: self.timeline.load(Ordering::SeqCst) }
     }
 
     /// Publishes, then evicts. Nothing can fail or be broken off in between: what was not evicted then would never be.
@@ -160,6 +162,8 @@ impl Index {
         let catalogue = log.catalogue.map(|text| parse_catalogue(text.as_deref())).transpose()?;
         if log.replaces_history {
             tracing::error!(from = ?self.position(), to = ?log.position, "the database's history is another one; memory is emptied");
+        } else if log.replaces_memory {
+            tracing::warn!(from = ?self.position(), to = ?log.position, "another primary answers; memory is emptied, since what the old one lost was counted anew");
         }
         // closed first, and for all that comes in this epoch; opened last
         let (had_lost, has_lost) = (self.has_lost(), log.has_lost || (self.has_lost() && !log.replaces_history));
@@ -170,10 +174,11 @@ impl Index {
         // published first: from here on no fill that was read earlier can stay
         self.applied.store(log.position.rev, Ordering::SeqCst);
         self.epoch.store(log.position.epoch, Ordering::SeqCst);
+        self.timeline.store(log.position.timeline, Ordering::SeqCst);
         if let Some(catalogue) = catalogue {
             self.catalogue.store(catalogue);
         }
-        if log.replaces_history {
+        if log.replaces_memory {
             self.credentials.clear();
             self.accounts.clear();
         }
@@ -205,7 +210,15 @@ impl Index {
     /// # Errors
     /// When the database is not available.
     pub(crate) async fn report_loss(&self) -> Result<(), StoreError> {
-        if self.has_lost() { self.store.remember_loss(self.position().epoch).await } else { Ok(()) }
+        let lost = {
+            // not while another epoch is being begun: the loss would be said of that one
+            let _no_round = self.rounds.pause().await;
+            self.has_lost().then(|| self.position().epoch)
+        };
+        match lost {
+            Some(epoch) => self.store.remember_loss(epoch).await,
+            None => Ok(()),
+        }
     }
 
     /// The credential with this public part; None when there is none.

@@ -158,7 +158,7 @@ on_both_engines! {
         }
         assert_eq!(left(&world).await, 0);
         let mut reader = world.app.store.reader().await.expect("a reader");
-        let log = reader.log_after(Position { epoch: 1, rev: 0 }).await.expect("the log");
+        let log = reader.log_after(Position { epoch: 1, rev: 0, timeline: 0 }).await.expect("the log");
         // what the last round changed is taken away by the next one
         let lines = log.changed.iter().filter(|changed| matches!(changed, Changed::Credential(_))).count();
         let one_round = if world.database.is_some() { 2 } else { 4 };

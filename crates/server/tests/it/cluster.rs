@@ -1,5 +1,7 @@
 //! A node and its lease: without one it cannot say, and every change tells since when it is true.
+use claviger_store::lease::Node;
 use serde_json::json;
+use tokio::sync::Notify;
 
 use crate::common::World;
 
@@ -72,4 +74,54 @@ async fn a_node_that_finds_revisions_missing_cannot_say_until_another_epoch_is_b
         node.app.index.catch_up().await.expect("the database is there");
         assert_eq!((verify(node).await, ready(node).await.status), (200, 200));
     }
+}
+
+/// Another node that has acknowledged `rev`, as far as its row says.
+async fn acknowledge(world: &World, id: &str, rev: i64) {
+    let mut tx = world.app.store.begin_renewal().await.expect("begun");
+    assert!(tx.acknowledge(id, rev).await.expect("written"), "its row is gone");
+    tx.commit_housekeeping().await.expect("committed");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_change_that_is_through_does_not_show_a_later_one_as_done() {
+    let world = World::sqlite().await;
+    let acme = world.account("corporate", "Acme").await;
+    let [first, second] = [world.credential(&acme).await, world.credential(&acme).await];
+    let [first, second] = [first, second].map(|made| format!("/v1/accounts/{}/credentials/{}", made.account, made.id));
+    let rev = async || world.app.store.reader().await.expect("a reader").position().await.expect("a position").rev;
+    let later_than = async |before: i64| {
+        while world.app.index.applied() <= before {
+            tokio::task::yield_now().await;
+        }
+        world.app.index.applied()
+    };
+    let before = rev().await;
+    let began_at = world.app.clock.now();
+    let other = Node { id: "other".into(), acked: before, beat: 0, address: "127.0.0.1:1".into(), version: "test".into(), began_at };
+    world.app.store.register(&other, 10_000).await.expect("registered");
+    let (first_is_committed, first_is_through) = (Notify::new(), Notify::new());
+    let deleting_first = async {
+        let deleted = world.operator().delete(&first).await;
+        first_is_through.notify_one();
+        deleted
+    };
+    let deleting_second = async {
+        first_is_committed.notified().await;
+        world.operator().delete(&second).await
+    };
+    let other_node = async {
+        let of_first = later_than(before).await;
+        first_is_committed.notify_one();
+        let of_second = later_than(of_first).await;
+        acknowledge(&world, "other", of_first).await;
+        first_is_through.notified().await;
+        assert_eq!(world.operator().get(&first).await.status, 404);
+        let shown = world.operator().get(&second).await;
+        assert_eq!((shown.status, shown.json()["state"].as_str()), (200, Some("revoking")), "the other node may accept it yet: {shown:?}");
+        acknowledge(&world, "other", of_second).await;
+    };
+    let (first_deleted, second_deleted, ()) = tokio::join!(deleting_first, deleting_second, other_node);
+    assert_eq!((first_deleted.status, second_deleted.status), (204, 204));
+    assert_eq!(world.operator().get(&second).await.status, 404);
 }

@@ -19,10 +19,20 @@ async fn connections_to_a_former_primary_are_given_up_once_its_successor_was_met
     let first = primary().await;
     let several = [store.reader().await, store.reader().await, store.reader().await].map(|reader| reader.expect("a reader"));
     drop(several);
+    let before = store.reader().await.expect("a reader").position().await.expect("a position");
     new.promote();
     assert_eq!(primary().await, first, "a connection to the old primary is still there, and nothing else is known");
-    let four = [store.reader().await, store.reader().await, store.reader().await, store.reader().await].map(|reader| reader.expect("a reader"));
-    drop(four);
+    let mut answers = Vec::new();
+    let four = [store.reader().await, store.reader().await, store.reader().await, store.reader().await];
+    for reader in four {
+        answers.push(reader.expect("a reader").position().await);
+    }
+    // three had been lent before the fourth met the new one
+    let refused = answers.iter().filter(|answer| matches!(answer, Err(StoreError::Unavailable(why)) if why.contains("former primary")));
+    assert_eq!(refused.count(), 3, "{answers:?}");
+    let log = store.reader().await.expect("a reader").log_after(before).await.expect("a log");
+    assert_ne!(log.position.timeline, before.timeline);
+    assert!(log.replaces_memory && !log.replaces_history && !log.has_lost, "revisions may have been counted anew, but none is missing: {log:?}");
     let second = primary().await;
     assert_ne!(first, second, "the new primary was met");
     for _ in 0..8 {

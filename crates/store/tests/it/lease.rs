@@ -9,7 +9,7 @@ fn node(id: &str, acked: i64) -> Node {
 
 async fn acknowledge(store: &Store, id: &str, acked: i64) -> bool {
     let mut tx = store.begin_renewal().await.expect("begun");
-    let log = tx.log_after(Position { epoch: 1, rev: 0 }).await.expect("read");
+    let log = tx.log_after(Position { epoch: 1, rev: 0, timeline: 0 }).await.expect("read");
     assert!(acked <= log.position.rev);
     let met = tx.acknowledge(id, acked).await.expect("written");
     tx.commit_housekeeping().await.expect("committed");
@@ -88,6 +88,13 @@ on_both_engines! {
         assert!(has_lost().await);
         place.batch("UPDATE revision SET epoch = epoch + 1").await;
         assert!(!has_lost().await);
+        store.remember_loss(1).await.expect("tried");
+        place.batch("UPDATE revision SET epoch = 1").await;
+        assert!(has_lost().await, "it was said of that epoch");
+        place.batch("UPDATE revision SET epoch = 2").await;
+        store.remember_loss(3).await.expect("tried");
+        place.batch("UPDATE revision SET epoch = 3").await;
+        assert!(!has_lost().await, "said of an epoch that was not the database's");
     }
 
     async fn what_was_deleted_is_listed_until_that_is_safe(place) {

@@ -15,7 +15,7 @@ async fn position(store: &Store) -> Position {
 }
 
 async fn changes_after(store: &Store, rev: i64) -> Vec<Changed> {
-    let mut changes = store.reader().await.expect("a reader").log_after(Position { epoch: 1, rev }).await.expect("a log").changed;
+    let mut changes = store.reader().await.expect("a reader").log_after(Position { rev, ..position(store).await }).await.expect("a log").changed;
     changes.dedup();
     changes
 }
@@ -23,7 +23,8 @@ async fn changes_after(store: &Store, rev: i64) -> Vec<Changed> {
 on_both_engines! {
     async fn every_change_to_accounts_credentials_and_secrets_takes_a_revision_and_is_logged(place) {
         let store = place.open().await;
-        assert_eq!(position(&store).await, Position { epoch: 1, rev: 0 });
+        let begun = position(&store).await;
+        assert_eq!((begun.epoch, begun.rev), (1, 0));
         let acme = make_account(&store, "Acme").await;
         let (account_made, logged) = (position(&store).await, changes_after(&store, 0).await);
         assert!(account_made.rev > 0);
@@ -104,6 +105,26 @@ on_both_engines! {
         assert_eq!(place.number("SELECT count(*) FROM change").await, position(&store).await.rev);
     }
 
+    async fn a_log_that_stands_before_what_was_read_has_lost_whichever_way_its_epoch_went(place) {
+        let store = place.open().await;
+        make_account(&store, "Acme").await;
+        make_account(&store, "Other").await;
+        place.batch("UPDATE revision SET epoch = 2").await;
+        let now = position(&store).await;
+        for (epoch, rev, has_lost, replaces) in [
+            (2, now.rev, false, false),
+            (2, now.rev - 1, false, false),
+            (2, now.rev + 1, true, true),
+            (1, now.rev + 1, false, true),
+            (1, now.rev - 1, false, true),
+            (3, now.rev, true, true),
+            (3, now.rev - 1, true, true),
+        ] {
+            let log = store.reader().await.expect("a reader").log_after(Position { epoch, rev, ..now }).await.expect("a log");
+            assert_eq!((log.has_lost, log.replaces_history, log.replaces_memory), (has_lost, replaces, replaces), "after {rev} of epoch {epoch}");
+        }
+    }
+
     async fn eight_writers_at_once_leave_no_gap_and_a_reader_never_misses_one(place) {
         let store = place.open().await;
         let acme = make_account(&store, "Acme").await;
@@ -122,7 +143,7 @@ on_both_engines! {
         let (mut applied, mut heard) = (begun, std::collections::BTreeSet::new());
         loop {
             let finished = writers.iter().all(tokio::task::JoinHandle::is_finished);
-            let log = store.reader().await.expect("a reader").log_after(Position { epoch: 1, rev: applied }).await.expect("a log");
+            let log = store.reader().await.expect("a reader").log_after(Position { rev: applied, ..position(&store).await }).await.expect("a log");
             let (now, changes) = (log.position, log.changed);
             assert!(now.rev >= applied, "the revision went back");
             heard.extend(changes.into_iter().map(|change| format!("{change:?}")));
