@@ -261,7 +261,8 @@ fn written(text: &Cow<'static, str>) -> HeaderValue {
     }
 }
 
-fn value(text: &str) -> HeaderValue {
+/// What stands in a header field for this text: a dash for none, and for what cannot.
+pub(super) fn value(text: &str) -> HeaderValue {
     match text {
         "" => NOTHING,
         "*" => HeaderValue::from_static("*"),
