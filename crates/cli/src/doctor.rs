@@ -2,7 +2,7 @@
 use std::time::Duration;
 
 use claviger_server::{
-    app::App,
+    app::{App, cluster::weaknesses},
     cluster::{LeaseClock, Mode},
 };
 use claviger_store::lease::{About, Cluster, Node};
@@ -66,14 +66,14 @@ pub(crate) async fn run(flags: &settings::Flags) -> anyhow::Result<()> {
 
 async fn examine(app: &App, wished: Option<u32>, found: &mut Vec<Finding>) -> anyhow::Result<()> {
     let mut reader = app.store.reader().await?;
-    let (asked, about, cluster) = (app.clock.now(), reader.about().await?, reader.cluster().await?);
-    let answered = app.clock.now();
+    let (asked, about, answered) = (app.clock.now(), reader.about().await?, app.clock.now());
+    let cluster = reader.cluster().await?;
     drop(reader);
     found.push(Well(format!("database: {}, revision {}", app.store.engine_name(), cluster.rev)));
     found.extend(of_the_database(&about, &cluster));
     if let Some(now) = about.now {
-        // the reply came some time between the two
-        let skew = now.since(answered).max(asked.since(now));
+        // it was read some time between the two: at which end of that time the difference is greatest
+        let skew = answered.since(now).max(now.since(asked));
         let text = format!("the database's clock differs from this machine's by {} ms or less", skew.as_millis());
         found.push(match skew {
             _ if skew < NOTICEABLE => Well(text),
@@ -91,23 +91,22 @@ async fn examine(app: &App, wished: Option<u32>, found: &mut Vec<Finding>) -> an
     Ok(())
 }
 
-fn of_the_database(about: &About, cluster: &Cluster) -> [Finding; 4] {
-    [
-        // openly is only ever spoken to this machine, or when the URL says so
-        Well(format!("the connection is {}encrypted", if about.encrypted { "" } else { "not " })),
-        Finding::of(about.waits_for_the_disk(), format!("a commit waits for: {}", about.waits_for)),
-        match about.standbys {
-            0 => Well("no standby follows the database".to_owned()),
-            standbys if about.may_lose_on_failover() => {
-                Weak(format!("standbys: {standbys}, and no commit waits for one: a failover may lose revocations (synchronous_standby_names)"))
-            }
-            standbys => Well(format!("standbys: {standbys}, and commits wait for those in synchronous_standby_names")),
-        },
-        match cluster.settled {
-            true => Well("the primary is settled".to_owned()),
-            false => Weak("another primary was promoted: until a node has seen it for long enough every change waits as long as it may".to_owned()),
-        },
-    ]
+fn of_the_database(about: &About, cluster: &Cluster) -> Vec<Finding> {
+    // openly is only ever spoken to this machine, or when the URL says so
+    let mut found = vec![Well(format!("the connection is {}encrypted", if about.encrypted { "" } else { "not " }))];
+    if about.waits_for_the_disk() {
+        found.push(Well(format!("a commit waits for: {}", about.waits_for)));
+    }
+    match about.standbys {
+        0 => found.push(Well("no standby follows the database".to_owned())),
+        _ if about.may_lose_on_failover() => {}
+        standbys => found.push(Well(format!("standbys: {standbys}, and commits wait for those in synchronous_standby_names"))),
+    }
+    if cluster.settled {
+        found.push(Well("the primary is settled".to_owned()));
+    }
+    found.extend(weaknesses(about, cluster).into_iter().map(Weak));
+    found
 }
 
 fn of_the_lease(cluster: &Cluster, wished: Option<u32>) -> Vec<Finding> {

@@ -64,7 +64,7 @@ enum Cluster {
     /// and looks for an acceptance of what was sent after the deletion's answer had been received.
     ///
     /// The operator's key comes from CLAVIGER_OPERATOR_KEY, or from --key-file. The exit status is 0 when the promise held, 1 when it was
-    /// broken, and 2 when nothing could be shown.
+    /// broken, and 2 when not everything asked for could be shown.
     Check(check::Check),
 }
 

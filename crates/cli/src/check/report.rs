@@ -1,6 +1,8 @@
 //! What the experiment saw, and what that shows and does not show.
 use std::time::Duration;
 
+use claviger_server::app::cluster::percentiles;
+
 use super::place::{Place, Said};
 use crate::print;
 
@@ -77,6 +79,11 @@ impl Report {
         self.places.iter().any(|seen| seen.shown && !seen.is_gateway)
     }
 
+    /// Whether it went through to the end, and every place refused what it had accepted.
+    pub(super) fn shows_all(&self) -> bool {
+        self.broke_off.is_none() && self.shows_something() && self.places.iter().all(|seen| seen.shown)
+    }
+
     pub(super) fn print(&self) {
         for seen in &self.places {
             print::line(&format!(
@@ -89,7 +96,8 @@ impl Report {
                 seen.accepted_late
             ));
         }
-        let [half, most] = [50, 99].map(|percent| self.quantile(percent).as_secs_f64() * 1000.0);
+        let (half, most) = percentiles(self.took.iter().copied()).unwrap_or_default();
+        let [half, most] = [half, most].map(|took| took.as_secs_f64() * 1000.0);
         print::line(&format!("deletions: {} returned, half of them within {half:.1} ms, 99 in 100 within {most:.1} ms", self.took.len()));
         for line in self.verdict() {
             print::line(&line);
@@ -106,17 +114,18 @@ impl Report {
             said.push("That must never be. See docs/revocation.md for what the promise rests on, and `claviger doctor`.".to_owned());
         } else if self.shows_something() {
             let shown = nodes().filter(|seen| seen.shown).count();
-            let asked: u64 = nodes().map(Seen::asked).sum();
+            let answered: u64 = nodes().map(|seen| seen.refused + seen.cannot_say).sum();
             said.push(format!(
-                "HELD. None of {asked} requests sent after a deletion had returned was accepted, on {shown} of {} nodes.",
+                "HELD. None of {answered} answers to requests sent after a deletion had returned was an acceptance, on {shown} of {} nodes.",
                 nodes().count()
             ));
         } else {
             said.push("NOTHING WAS SHOWN. No node both accepted a credential before its deletion and refused it afterwards.".to_owned());
         }
         for seen in self.places.iter().filter(|seen| !seen.shown && seen.accepted_late == 0) {
-            let why = if seen.accepted_before { "it never answered after a deletion" } else { "it never accepted a living credential" };
-            said.push(format!("Not shown: {}: {why}.", seen.name));
+            let why =
+                if seen.accepted_before { "it never refused a credential that it had accepted" } else { "it never accepted a living credential" };
+            said.push(format!("NOT SHOWN: {}: {why}.", seen.name));
         }
         if gateways().any(|seen| late(&seen)) {
             said.push("BROKEN BY A GATEWAY that remembers answers: it let through what every node refuses. Switch its cache off.".to_owned());
@@ -125,13 +134,6 @@ impl Report {
         }
         said.push("Not shown: what happens while a node is cut off or stopped, or the database fails over; nothing was disturbed here.".to_owned());
         said
-    }
-
-    fn quantile(&self, percent: usize) -> Duration {
-        let mut took = self.took.clone();
-        took.sort_unstable();
-        let at = (took.len() * percent).div_ceil(100).saturating_sub(1);
-        took.get(at).copied().unwrap_or_default()
     }
 }
 
@@ -153,9 +155,10 @@ mod tests {
 
     #[test]
     fn a_refusal_shows_something_only_of_what_was_accepted_before_and_one_late_acceptance_breaks_it_all() {
-        for (seen, broken, shows, word) in [
-            (&[(true, 5, 0), (true, 5, 0)][..], false, true, "HELD. None of 10 requests"),
-            (&[(true, 5, 0), (false, 5, 0)], false, true, "on 1 of 2 nodes"),
+        for (seen, broken, shows_all, word) in [
+            (&[(true, 5, 0), (true, 5, 0)][..], false, true, "HELD. None of 10 answers"),
+            (&[(true, 5, 0), (false, 5, 0)], false, false, "on 1 of 2 nodes"),
+            (&[(true, 5, 0), (true, 0, 0)], false, false, "NOT SHOWN: node x: it never refused"),
             (&[(false, 5, 0)], false, false, "NOTHING WAS SHOWN"),
             (&[(true, 0, 0)], false, false, "NOTHING WAS SHOWN"),
             (&[], false, false, "NOTHING WAS SHOWN"),
@@ -164,8 +167,17 @@ mod tests {
         ] {
             let report = report(seen);
             let said = report.verdict().join("\n");
-            assert!((report.is_broken(), report.shows_something()) == (broken, shows) && said.contains(word), "{seen:?}: {said}");
+            assert!((report.is_broken(), report.shows_all()) == (broken, shows_all) && said.contains(word), "{seen:?}: {said}");
         }
+    }
+
+    #[test]
+    fn what_broke_off_does_not_show_all_that_was_asked_for_and_silence_is_no_answer() {
+        let mut report = report(&[(true, 5, 0)]);
+        report.afterwards(0, Said::NoAnswer);
+        assert!(report.shows_all() && report.verdict().join("\n").contains("None of 5 answers"), "{:?}", report.verdict());
+        report.broke_off(&anyhow::anyhow!("the node went away"));
+        assert!(!report.is_broken() && report.shows_something() && !report.shows_all());
     }
 
     #[test]
@@ -174,12 +186,5 @@ mod tests {
         report.places[1].is_gateway = true;
         let said = report.verdict().join("\n");
         assert!(report.is_broken() && said.contains("HELD.") && said.contains("BROKEN BY A GATEWAY"), "{said}");
-    }
-
-    #[test]
-    fn quantiles_are_of_all_deletions() {
-        let mut report = report(&[]);
-        report.took = (1..=100).map(Duration::from_millis).collect();
-        assert_eq!([50, 99, 100].map(|percent| report.quantile(percent)), [50, 99, 100].map(Duration::from_millis));
     }
 }

@@ -39,7 +39,7 @@ impl<'a> Parameters<'a> {
     }
 }
 
-/// Blanks and tabs divide them: other white space was refused.
+/// Blanks divide them: other white space, tabs included, stands in no parameter's value.
 fn words(list: &str) -> impl Iterator<Item = &str> {
     list.split_ascii_whitespace()
 }
@@ -67,7 +67,7 @@ pub fn parse(value: &[u8]) -> Option<Parameters<'_>> {
         signing::once(slot, value)
     })?;
     let username = username.filter(|name| (1..=LONGEST_USERNAME).contains(&name.len()) && name.bytes().all(|byte| byte.is_ascii_graphic()))?;
-    let headers = headers.filter(|list| words(list).zip(0..).all(|(word, at)| at < MOST_WORDS && is_word(word)))?;
+    let headers = headers.filter(|list| words(list).enumerate().all(|(at, word)| at < MOST_WORDS && is_word(word)))?;
     Some(Parameters { username, algorithm: Algorithm::from_name(algorithm?)?, headers, signature: Signature::decode(signature?)? })
 }
 

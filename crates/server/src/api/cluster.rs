@@ -94,7 +94,7 @@ impl From<&Settled> for ChangeView {
 pub(crate) async fn show(operator: Operator) -> Result<axum::Json<ClusterView>, Problem> {
     let Facts { lease, longest_wait, rev, safe_rev, primary_is_settled, nodes, changes, weaknesses } =
         cluster::look(&operator.app, &operator.grant).await?;
-    let percentiles = cluster::percentiles(&changes);
+    let percentiles = cluster::percentiles(changes.iter().map(|change| change.took));
     Ok(axum::Json(ClusterView {
         lease_seconds: lease.as_secs_f64(),
         longest_wait_seconds: longest_wait.as_secs_f64(),

@@ -2,7 +2,7 @@
 use std::time::Duration;
 
 use claviger_domain::{policy::OperatorGrant, time::Timestamp};
-use claviger_store::lease::About;
+use claviger_store::lease::{About, Cluster, Node};
 
 use super::App;
 use crate::{
@@ -45,7 +45,7 @@ pub struct Member {
     pub began_at: Timestamp,
     /// The revision up to which it has applied changes.
     pub acked: i64,
-    /// How long ago its lease was renewed at most, as far as the one that answers has seen; None while that has none itself.
+    /// How long ago its lease was renewed at least, as far as the one that answers has seen; None while that has none itself.
     pub unheard: Option<Duration>,
     /// Whether it is the one that answers.
     pub is_answering: bool,
@@ -71,7 +71,7 @@ pub(crate) async fn look(app: &App, _: &OperatorGrant) -> Result<Facts, Problem>
     let about = app.store.reader().await?.about().await?;
     let (own, terms, seen) = (app.cluster.own(), app.cluster.gate.held.terms(), &look.cluster);
     let own_age = app.cluster.gate.lease_age();
-    let member = |node: &claviger_store::lease::Node| {
+    let member = |node: &Node| {
         let is_answering = Some(&node.id) == own.as_ref();
         let unheard = if is_answering { own_age } else { look.unheard.get(&node.id).copied() };
         let is_silent = unheard.is_some_and(|time| is_silence(time, terms));
@@ -90,12 +90,9 @@ pub(crate) async fn look(app: &App, _: &OperatorGrant) -> Result<Facts, Problem>
             },
         }
     };
-    let mut weaknesses = weaknesses(&about);
-    if !seen.settled {
-        weaknesses
-            .push("Another database server was promoted a moment ago: until every older lease is over, each change waits as long as it may.".into());
-    }
-    if app.index.has_lost() {
+    let mut weaknesses = weaknesses(&about, seen);
+    // it may know before it could say so to the database
+    if app.index.has_lost() && !seen.has_lost {
         weaknesses.push(verify::HAS_LOST.into());
     }
     Ok(Facts {
@@ -110,8 +107,18 @@ pub(crate) async fn look(app: &App, _: &OperatorGrant) -> Result<Facts, Problem>
     })
 }
 
-fn weaknesses(about: &About) -> Vec<String> {
+/// What makes the promise less than it is, as far as the database knows, in sentences.
+#[must_use]
+pub fn weaknesses(about: &About, cluster: &Cluster) -> Vec<String> {
     let mut found = Vec::new();
+    if cluster.has_lost {
+        found.push(verify::HAS_LOST.to_owned());
+    }
+    if !cluster.settled {
+        found.push(
+            "Another database server was promoted a moment ago: until every older lease is over, each change waits as long as it may.".to_owned(),
+        );
+    }
     if about.may_lose_on_failover() {
         found.push("No commit waits for a standby: a failover may lose revocations (synchronous_standby_names).".to_owned());
     }
@@ -123,9 +130,22 @@ fn weaknesses(about: &About) -> Vec<String> {
 
 /// The median of what the changes took, and what 99 of 100 took at most.
 #[must_use]
-pub fn percentiles(changes: &[Settled]) -> Option<(Duration, Duration)> {
-    let mut took: Vec<Duration> = changes.iter().map(|change| change.took).collect();
+pub fn percentiles(took: impl IntoIterator<Item = Duration>) -> Option<(Duration, Duration)> {
+    let mut took: Vec<Duration> = took.into_iter().collect();
     took.sort_unstable();
     let at = |share: usize| took.get((took.len() * share).div_ceil(100).saturating_sub(1)).copied();
     at(50).zip(at(99))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn percentiles_are_of_all_changes_in_whatever_order() {
+        let millis = |range: std::ops::RangeInclusive<u64>| range.rev().map(Duration::from_millis);
+        assert_eq!(percentiles(millis(1..=100)), Some((Duration::from_millis(50), Duration::from_millis(99))));
+        assert_eq!(percentiles(millis(7..=7)), Some((Duration::from_millis(7), Duration::from_millis(7))));
+        assert_eq!(percentiles([]), None);
+    }
 }

@@ -18,9 +18,9 @@ const NARROWING: [&str; 10] =
 pub(super) enum Nodes {
     /// How many confirmed it, after how long.
     Confirmed(u32, Duration),
-    /// One was silent, so that its lease had to be waited for.
+    /// Not all confirmed it, or nobody could say that they were all: it had to be waited out.
     Outlasted(Duration),
-    /// One is silent, and may not know of it for so long.
+    /// Some may not know of it, for so long at most.
     Later(Duration),
 }
 
@@ -73,11 +73,11 @@ pub(super) fn sentence(word: &str, text: &str, nodes: Option<Nodes>) -> String {
         None => text.to_owned(),
         Some(Nodes::Confirmed(2, took)) => format!("{text} True on both nodes after {}.", seconds(took)),
         Some(Nodes::Confirmed(count, took)) => format!("{text} True on all {count} nodes after {}.", seconds(took)),
-        Some(Nodes::Outlasted(took)) => format!("{text} True on every node after {}: one was silent.", seconds(took)),
+        Some(Nodes::Outlasted(took)) => format!("{text} True on every node after {}: it had to be waited out.", seconds(took)),
         // the rest of the sentence says "from now on", which is not so yet
         Some(Nodes::Later(rest)) => {
             let done = text.split_inclusive(". ").next().unwrap_or(text).trim_end();
-            format!("{done} One node is silent and may not know of it yet, for {} at most.", seconds(Duration::from_secs(rest.as_secs() + 1)))
+            format!("{done} Some node may not know of it yet, for {} at most.", seconds(Duration::from_secs(rest.as_secs() + 1)))
         }
     }
 }
@@ -106,8 +106,8 @@ mod tests {
             ("deleted", text.to_owned()),
             ("deleted~3~7", format!("{text} True on all 3 nodes after 7 ms.")),
             ("deleted~2~1250", format!("{text} True on both nodes after 1.2 s.")),
-            ("deleted~outlasted~12250", format!("{text} True on every node after 12.2 s: one was silent.")),
-            ("deleted~later~11000", "Deleted. One node is silent and may not know of it yet, for 12 s at most.".to_owned()),
+            ("deleted~outlasted~12250", format!("{text} True on every node after 12.2 s: it had to be waited out.")),
+            ("deleted~later~11000", "Deleted. Some node may not know of it yet, for 12 s at most.".to_owned()),
             ("deleted~3~seven", text.to_owned()),
             ("deleted~3~7~9", text.to_owned()),
         ] {

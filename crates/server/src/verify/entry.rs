@@ -22,6 +22,7 @@ use hyper::header::HeaderValue;
 use subtle::Choice;
 use zeroize::Zeroizing;
 
+use super::reply;
 use crate::keyring::KeyRing;
 
 /// A credential and its secrets, ready.
@@ -65,7 +66,7 @@ pub struct Holder {
 
 impl Holder {
     pub(crate) fn new(account: Account) -> Self {
-        let written = HeaderValue::from_str(account.id.write(&mut [0; 36])).unwrap_or(HeaderValue::from_static("-"));
+        let written = reply::value(account.id.write(&mut [0; 36]));
         Self { account, written }
     }
 }

@@ -243,7 +243,11 @@ fn identity(allowed: &Allowed, request_id: &str) -> [HeaderValue; 7] {
         HeaderValue::from_static(entry.kind.as_str()),
         value(allowed.scopes()),
         value(request_id),
-        allowed.content_digest.as_ref().map_or(NOTHING, written),
+        match &allowed.content_digest {
+            None => NOTHING,
+            Some(Cow::Borrowed(text)) => HeaderValue::from_static(text),
+            Some(Cow::Owned(text)) => value(text),
+        },
     ]
 }
 
@@ -254,14 +258,8 @@ fn nobody(request_id: &str) -> [HeaderValue; 7] {
     identity
 }
 
-fn written(text: &Cow<'static, str>) -> HeaderValue {
-    match text {
-        Cow::Borrowed(text) => HeaderValue::from_static(text),
-        Cow::Owned(text) => value(text),
-    }
-}
-
-fn value(text: &str) -> HeaderValue {
+/// What stands in a header field for this text: a dash for none, and for what cannot.
+pub(super) fn value(text: &str) -> HeaderValue {
     match text {
         "" => NOTHING,
         "*" => HeaderValue::from_static("*"),

@@ -62,6 +62,9 @@ fn a_check_says_which_node_it_has_no_answer_of_on_postgres() {
     let gateway = nodes.servers[0].gateway("");
     let (status, text) = check(&nodes, &["--rounds", "1", "--gateway", &gateway]);
     assert!(status == Some(0) && text.contains("on 1 of 1 nodes"), "{status:?} {text}");
+    // what it could not show is no success, though nothing was broken
+    let (status, text) = check(&nodes, &["--rounds", "1", "--gateway", &gateway, "--gateway", "http://127.0.0.1:1"]);
+    assert!(status == Some(2) && text.contains("HELD.") && text.contains("NOT SHOWN: node at http://127.0.0.1:1"), "{status:?} {text}");
 }
 
 #[test]

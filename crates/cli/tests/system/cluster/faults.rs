@@ -214,7 +214,7 @@ fn the_doctor_sees_the_nodes_on_postgres_and_what_weakens_the_promise() {
     assert!(said.contains("a commit waits for: on") && said.contains("leases are 2 s long"), "{said}");
     nodes.as_after_a_failover();
     let (well, said) = nodes.doctor();
-    assert!(!well && said.contains("WEAK   another primary was promoted"), "{said}");
+    assert!(!well && said.contains("WEAK   Another database server was promoted"), "{said}");
     // the nodes settle it when every lease of the old one is over
     let begun = Instant::now();
     while !nodes.doctor().0 {

@@ -112,7 +112,7 @@ fn change_row(change: &Settled, now: Timestamp) -> ChangeRow {
 }
 
 fn summary(changes: &[Settled]) -> Option<String> {
-    let (median, most): (Duration, Duration) = cluster::percentiles(changes)?;
+    let (median, most): (Duration, Duration) = cluster::percentiles(changes.iter().map(|change| change.took))?;
     Some(format!(
         "The last {} took {} in the median, and all but one in a hundred {} at most, to be true on every node.",
         changes.len(),
