@@ -213,7 +213,8 @@ impl<V: Keyed> Shard<V> {
                 });
             }
         }
-        kept.insert(Kept { value, used: AtomicBool::new(true) });
+        // not in use until it is asked for again: who walks through all there is takes the place of others like it
+        kept.insert(Kept { value, used: AtomicBool::new(false) });
     }
 
     fn keep_absent(&self, key: &V::Key) {
