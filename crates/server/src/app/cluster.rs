@@ -74,16 +74,18 @@ pub(crate) async fn look(app: &App, _: &OperatorGrant) -> Result<Facts, Problem>
     let member = |node: &Node| {
         let is_answering = Some(&node.id) == own.as_ref();
         let unheard = if is_answering { own_age } else { look.unheard.get(&node.id).copied() };
+        // what this one knows of itself need not wait for its next heartbeat
+        let acked = if is_answering { node.acked.max(app.index.applied()) } else { node.acked };
         let is_silent = unheard.is_some_and(|time| is_silence(time, terms));
         Member {
             id: node.id.clone(),
             address: node.address.clone(),
             version: node.version.clone(),
             began_at: node.began_at,
-            acked: node.acked,
+            acked,
             unheard,
             is_answering,
-            health: match (is_silent, node.acked < seen.rev) {
+            health: match (is_silent, acked < seen.rev) {
                 (true, _) => Health::Silent,
                 (false, true) => Health::Behind,
                 (false, false) => Health::Current,
