@@ -34,26 +34,28 @@ fn fail(output: &Output) -> String {
     text(&output.stderr)
 }
 
+/// Every command, as clap lists them.
+const COMMANDS: [&str; 14] = [
+    "serve",
+    "demo",
+    "config",
+    "doctor",
+    "verify",
+    "bench",
+    "cluster",
+    "cluster check",
+    "catalogue",
+    "catalogue import",
+    "operator",
+    "operator key",
+    "operator key create",
+    "operator sign-in",
+];
+
 #[test]
 fn the_help_of_every_command() {
     let mut all = String::new();
-    for command in [
-        "",
-        "serve",
-        "demo",
-        "config",
-        "doctor",
-        "verify",
-        "bench",
-        "cluster",
-        "cluster check",
-        "catalogue",
-        "catalogue import",
-        "operator",
-        "operator key",
-        "operator key create",
-        "operator sign-in",
-    ] {
+    for command in [""].into_iter().chain(COMMANDS) {
         let arguments: Vec<&str> = command.split_whitespace().chain(["--help"]).collect();
         all += &format!("$ claviger {}\n{}\n", arguments.join(" "), succeed(&run(&arguments)));
     }
@@ -78,25 +80,7 @@ fn every_command_there_is_has_its_help_in_the_snapshot() {
     }
     let mut found = Vec::new();
     walk(&[], &mut found);
-    assert_eq!(
-        found,
-        [
-            "serve",
-            "demo",
-            "config",
-            "doctor",
-            "verify",
-            "bench",
-            "cluster",
-            "cluster check",
-            "catalogue",
-            "catalogue import",
-            "operator",
-            "operator key",
-            "operator key create",
-            "operator sign-in"
-        ]
-    );
+    assert_eq!(found, COMMANDS);
 }
 
 #[test]

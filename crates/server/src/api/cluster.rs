@@ -57,7 +57,7 @@ struct ChangeView {
     /// RFC 3339, UTC.
     effective_at: String,
     nodes: usize,
-    /// Whether a node was silent, so that its lease had to be waited for.
+    /// Whether leases had to be waited out, since not every node confirmed it.
     outlasted_a_lease: bool,
     after_seconds: f64,
 }

@@ -113,7 +113,7 @@ pub struct Settled {
     pub rev: i64,
     /// How many nodes confirmed it, this one included.
     pub nodes: usize,
-    /// Whether some node was silent, so that its lease had to be waited for.
+    /// Whether leases had to be waited out, since not every node confirmed it.
     pub outlasted: bool,
     /// How long that took after the change was committed.
     pub took: Duration,
