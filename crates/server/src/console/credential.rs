@@ -410,8 +410,7 @@ fn settling(desk: &Desk, listed: &Listed) -> Option<String> {
         Standing::Pausing => "Pausing… Some node may still accept it",
         _ => "Saving… Some node may not know of its last change",
     };
-    let seconds = by.since(app.clock.now()).as_secs() + 1;
-    Some(format!("{what}, for {seconds} second{} at most.", if seconds == 1 { "" } else { "s" }))
+    Some(format!("{what}, for {} at most.", told::at_most(by.since(app.clock.now()))))
 }
 
 fn facts(desk: &Desk, found: &Found) -> Vec<(String, Cell)> {

@@ -77,17 +77,23 @@ pub(super) fn sentence(word: &str, text: &str, nodes: Option<Nodes>) -> String {
         // the rest of the sentence says "from now on", which is not so yet
         Some(Nodes::Later(rest)) => {
             let done = text.split_inclusive(". ").next().unwrap_or(text).trim_end();
-            format!("{done} Some node may not know of it yet, for {} at most.", seconds(Duration::from_secs(rest.as_secs() + 1)))
+            format!("{done} Some node may not know of it yet, for {} at most.", at_most(rest))
         }
     }
 }
 
-/// "7 ms", "0.4 s", "12 s", "3 min".
+/// As [`seconds`], for what is a bound: in whole seconds, and never less than it is.
+pub(super) fn at_most(time: Duration) -> String {
+    seconds(Duration::from_secs(time.as_secs() + 1))
+}
+
+/// "7 ms", "0.4 s", "72 s", "12 min".
 pub(super) fn seconds(time: Duration) -> String {
     match time.as_millis() {
         0 => "less than 1 ms".to_owned(),
         millis @ 1..=99 => format!("{millis} ms"),
-        100..=59_999 => {
+        // the longest wait for the longest lease is 72 s, and is told as that
+        100..=599_999 => {
             let text = format!("{:.1}", time.as_secs_f64());
             format!("{} s", text.strip_suffix(".0").unwrap_or(&text))
         }
@@ -108,6 +114,7 @@ mod tests {
             ("deleted~2~1250", format!("{text} True on both nodes after 1.2 s.")),
             ("deleted~outlasted~12250", format!("{text} True on every node after 12.2 s: it had to be waited out.")),
             ("deleted~later~11000", "Deleted. Some node may not know of it yet, for 12 s at most.".to_owned()),
+            ("deleted~later~72250", "Deleted. Some node may not know of it yet, for 73 s at most.".to_owned()),
             ("deleted~3~seven", text.to_owned()),
             ("deleted~3~7~9", text.to_owned()),
         ] {

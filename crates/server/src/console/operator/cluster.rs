@@ -77,7 +77,7 @@ fn listed(facts: &Facts) -> Vec<(String, Cell)> {
         ("True on every node".into(), text(desk::capital(&safe))),
         ("Revision".into(), text(grouped(facts.rev))),
         ("Lease".into(), text(format!("{}: so long a node answers without the database", told::seconds(facts.lease)))),
-        ("Longest wait".into(), text(format!("{}: after it a change is true though a node is silent", told::seconds(facts.longest_wait)))),
+        ("Longest wait".into(), text(format!("{}: after it a change is true though a node is silent", told::at_most(facts.longest_wait)))),
         ("Primary".into(), text(if facts.primary_is_settled { "Settled" } else { "Not settled yet: each change takes the longest wait" }.into())),
     ]
 }
