@@ -332,7 +332,7 @@ pub(super) fn write_lower(text: &str, sink: &mut dyn FnMut(&[u8])) {
 pub(super) fn each_parameter<'a>(mut rest: &'a str, mut each: impl FnMut(&'a str, &'a str, bool) -> Option<()>) -> Option<()> {
     loop {
         let (name, value) = split_at_byte(rest, b'=')?;
-        let (name, value) = (trim_blanks_after(trim_blanks(name)), trim_blanks(value));
+        let (name, value) = (trim_blanks_after(trim_blanks_before(name)), trim_blanks_before(value));
         let (value, quoted, after) = match value.strip_prefix('"') {
             Some(value) => split_at_byte(value, b'"').map(|(value, after)| (value, true, after))?,
             None => {
@@ -346,7 +346,7 @@ pub(super) fn each_parameter<'a>(mut rest: &'a str, mut each: impl FnMut(&'a str
             return None;
         }
         each(name, value, quoted)?;
-        let after = trim_blanks(after);
+        let after = trim_blanks_before(after);
         if after.is_empty() {
             return Some(());
         }
@@ -355,12 +355,12 @@ pub(super) fn each_parameter<'a>(mut rest: &'a str, mut each: impl FnMut(&'a str
 }
 
 /// What stands before and after the first `byte`, which is ASCII.
-pub(super) fn split_at_byte(text: &str, byte: u8) -> Option<(&str, &str)> {
+fn split_at_byte(text: &str, byte: u8) -> Option<(&str, &str)> {
     let at = text.bytes().position(|other| other == byte)?;
     Some((text.get(..at)?, text.get(at + 1..)?))
 }
 
-fn trim_blanks(text: &str) -> &str {
+fn trim_blanks_before(text: &str) -> &str {
     let blanks = text.bytes().take_while(|byte| matches!(byte, b' ' | b'\t')).count();
     text.get(blanks..).unwrap_or_default()
 }

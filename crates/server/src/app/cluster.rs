@@ -75,7 +75,7 @@ pub(crate) async fn look(app: &App, _: &OperatorGrant) -> Result<Facts, Problem>
         let is_answering = Some(&node.id) == own.as_ref();
         let unheard = if is_answering { own_age } else { look.unheard.get(&node.id).copied() };
         // what this one knows of itself need not wait for its next heartbeat
-        let acked = if is_answering { node.acked.max(app.index.applied()) } else { node.acked };
+        let acked = if is_answering { app.index.applied() } else { node.acked };
         let is_silent = unheard.is_some_and(|time| is_silence(time, terms));
         Member {
             id: node.id.clone(),

@@ -171,6 +171,10 @@ impl Canary {
 
     /// A fresh credential, known everywhere; and away with what is left of the last one.
     async fn make(&mut self, app: &App) -> Result<Plain, StoreError> {
+        if self.last.as_ref().is_some_and(|last| !last.has_ended) {
+            // only then has every node read the lines that are forgotten below
+            self.revoke(app).await?;
+        }
         let (now, chance) = (app.clock.now(), &*app.chance);
         let public_id = app.format.public_id(Purpose::Canary, chance);
         let key = app.format.key(&public_id, chance);
@@ -191,10 +195,6 @@ impl Canary {
         };
         let view = SecretView { id: SecretId::new(now, chance), hint: hint(key.expose()), created_at: now, expires_at: None };
         let secret = StoredSecret { view, material: Material::Digest(app.keys.pepper.digest(key.expose().as_bytes())) };
-        if self.last.as_ref().is_some_and(|last| !last.has_ended) {
-            // only then has every node read the lines that are forgotten below
-            self.revoke(app).await?;
-        }
         let after = app.index.applied();
         let mut tx = app.store.begin().await?;
         if let Some(last) = &self.last {

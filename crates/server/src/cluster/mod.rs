@@ -67,6 +67,8 @@ struct Seen {
     watch: Watch<Row>,
     primary: Primary<String>,
     horizon: Horizon,
+    /// The primary that the horizon is of: another one may have counted other changes.
+    horizon_of: String,
     /// The last changes of this process, latest last.
     changes: VecDeque<Settled>,
 }
@@ -148,11 +150,13 @@ impl Cluster {
         index.catch_up().await.map_err(|error| StoreError::Unknown(error.to_string()))?;
         // the barrier is through for this one alone: what was applied while it waited has a barrier of its own
         let rev = index.applied();
-        let barrier = Barrier::new(rev, committed);
+        // and it may name what others committed during the catching up: it begins when that was there, too
+        let known = self.gate.clock.read();
+        let barrier = Barrier::new(rev, known);
         let (mut pause, mut terms, mut nodes) = (GLANCE, self.gate.held.terms(), 0);
         loop {
             // a look that hangs must not make the wait any longer
-            let passed = Duration::from_nanos(self.gate.clock.read().least_since(committed).unsigned_abs());
+            let passed = Duration::from_nanos(self.gate.clock.read().least_since(known).unsigned_abs());
             let left = terms.wait().saturating_sub(passed).max(GLANCE);
             let look = match tokio::time::timeout(left, self.look()).await {
                 Ok(Ok(look)) => {
@@ -235,6 +239,9 @@ impl Cluster {
         let others = cluster.nodes.iter().filter(|node| Some(&node.id) != own.as_ref());
         let silent = seen.watch.observe(now, terms, others.map(|node| ((cluster.primary.clone(), node.id.clone()), node.beat)));
         let stand = Stand { epoch: cluster.epoch, rev: cluster.rev, remembered: cluster.safe_rev };
+        if seen.horizon_of != cluster.primary {
+            (seen.horizon, seen.horizon_of) = (Horizon::default(), cluster.primary.clone());
+        }
         seen.horizon.observe(now, terms, stand, Sight { settled: cluster.settled, lowest: lowest(cluster) });
         let settles = !cluster.settled && seen.primary.observe(now, terms, cluster.primary.clone());
         let time = |node: &lease::Node| Some((node.id.clone(), seen.watch.unheard(now, &(cluster.primary.clone(), node.id.clone()))?));

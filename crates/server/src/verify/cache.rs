@@ -146,6 +146,9 @@ impl<V: Keyed> Cache<V> {
         if let Some(value) = shard.get(key) {
             return Ok(Some(value));
         }
+        if locked(&shard.absent).contains(key) {
+            return Ok(None);
+        }
         let clearings = self.clearings.load(Ordering::SeqCst);
         let (value, revision) = read.await?;
         let _no_eviction = locked(&shard.changing);
