@@ -1,7 +1,7 @@
 //! What is counted, in OpenMetrics. Names are a public contract, snapshot-tested.
 use std::{
     sync::atomic::{AtomicU64, Ordering},
-    time::Instant,
+    time::Duration,
 };
 
 use claviger_domain::judge::Refusal;
@@ -152,8 +152,8 @@ impl Metrics {
     }
 
     /// Counts an answer to a gateway that took since `started`.
-    pub(crate) fn answered(&self, started: Instant) {
-        self.durations.note(started.elapsed());
+    pub(crate) fn answered(&self, took: Duration) {
+        self.durations.note(took);
     }
 
     /// `outcome` is one of [`OUTCOMES`].

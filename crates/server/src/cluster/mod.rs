@@ -9,7 +9,8 @@ use std::{
 };
 
 use claviger_domain::time::Timestamp;
-use claviger_lease::{Barrier, Decision, Horizon, Primary, Reading, Sight, Stand, Terms, Watch};
+pub(crate) use claviger_lease::Reading;
+use claviger_lease::{Barrier, Decision, Horizon, Primary, Sight, Stand, Terms, Watch};
 use claviger_store::{Store, StoreError, lease};
 use prometheus_client::metrics::histogram::Histogram;
 use tokio::sync::watch;

@@ -16,11 +16,11 @@ use claviger_store::{
 
 use super::{
     Entry, Holder,
-    cache::{Cache, Keyed},
+    cache::{Cache, Kept, Keyed},
     revoked::Revoked,
 };
 use crate::{
-    cluster::{Gate, Mode, Rounds},
+    cluster::{Gate, Mode, Reading, Rounds},
     keyring::KeyRing,
 };
 
@@ -221,8 +221,28 @@ impl Index {
         }
     }
 
+    /// The credential with this public part, if it is in memory and memory may be asked, as far as a `reading` of the lease's clocks says
+    /// which was taken after the question came.
+    ///
+    /// A reading of that time is as good as one of now: the answer is then right as of that moment, and it comes after the question. Where it
+    /// is not enough, a renewal may have begun since; so before nothing is said, the clocks are read again.
+    pub(crate) fn in_memory(&self, public_id: &str, reading: Reading) -> Result<Option<Kept<Entry>>, CannotSay> {
+        if self.gate.mode != Mode::Lease {
+            return Ok(None);
+        }
+        if self.has_lost() || !(self.gate.was_open_at(reading) || self.gate.is_open()) {
+            return Err(CannotSay);
+        }
+        Ok(self.credentials.get(public_id))
+    }
+
+    /// The account with this id, if it is in memory. To be asked after a credential of it was found.
+    pub(crate) fn account_in_memory(&self, id: AccountId) -> Option<Kept<Holder>> {
+        self.accounts.get(&id)
+    }
+
     /// The credential with this public part; None when there is none.
-    pub(crate) async fn credential(&self, public_id: &str) -> Result<Option<Arc<Entry>>, CannotSay> {
+    pub(crate) async fn credential(&self, public_id: &str) -> Result<Option<Kept<Entry>>, CannotSay> {
         self.assure_current().await?;
         if let Some(kept) = self.credentials.get(public_id) {
             return Ok(Some(kept));
@@ -236,7 +256,7 @@ impl Index {
     }
 
     /// The account with this id; None when there is none.
-    pub(crate) async fn account(&self, id: AccountId) -> Result<Option<Arc<Holder>>, CannotSay> {
+    pub(crate) async fn account(&self, id: AccountId) -> Result<Option<Kept<Holder>>, CannotSay> {
         if let Some(kept) = self.accounts.get(&id) {
             return Ok(Some(kept));
         }
@@ -272,15 +292,15 @@ fn parse_catalogue(text: Option<&str>) -> Result<Option<Arc<Catalogue>>, StoreEr
 impl Keyed for Entry {
     type Key = str;
 
-    fn key(&self) -> &str {
-        self.public_id()
+    fn is(&self, key: &str) -> bool {
+        self.is_called(key)
     }
 }
 
 impl Keyed for Holder {
     type Key = AccountId;
 
-    fn key(&self) -> &AccountId {
-        &self.account.id
+    fn is(&self, key: &AccountId) -> bool {
+        self.account.id == *key
     }
 }
