@@ -221,37 +221,47 @@ pub(crate) struct Identity(HeaderMap);
 impl Identity {
     fn of(allowed: &Allowed, request_id: &str) -> Self {
         let entry = &allowed.entry;
-        Self::filled_in([
-            allowed.own.written.clone(),
-            allowed.acting().written.clone(),
-            value(entry.id.write(&mut [0; 36])),
-            HeaderValue::from_static(entry.kind.as_str()),
-            value(allowed.scopes()),
-            value(request_id),
-            match &allowed.content_digest {
-                None => NOTHING,
-                Some(Cow::Borrowed(text)) => HeaderValue::from_static(text),
-                Some(Cow::Owned(text)) => value(text),
-            },
-        ])
+        let mut identity = Self::form();
+        let mut put = identity.places();
+        put(allowed.own.written.clone());
+        put(allowed.acting().written.clone());
+        put(value(entry.id.write(&mut [0; 36])));
+        put(HeaderValue::from_static(entry.kind.as_str()));
+        put(value(allowed.scopes()));
+        put(value(request_id));
+        match &allowed.content_digest {
+            None => {}
+            Some(Cow::Borrowed(text)) => put(HeaderValue::from_static(text)),
+            Some(Cow::Owned(text)) => put(value(text)),
+        }
+        drop(put);
+        identity
     }
 
     /// Of a request that nobody in particular sent.
     fn nobody(request_id: &str) -> Self {
-        let mut values = [NOTHING; 7];
-        values[5] = value(request_id);
-        Self::filled_in(values)
+        let mut identity = Self::form();
+        if let Some(place) = identity.0.get_mut(REQUEST_ID) {
+            *place = value(request_id);
+        }
+        identity
     }
 
-    /// The names were hashed once, for all answers.
-    #[inline(always)]
-    fn filled_in(values: [HeaderValue; 7]) -> Self {
+    /// All dashes. The names were hashed once, for all answers.
+    fn form() -> Self {
         static FORM: LazyLock<HeaderMap> =
             LazyLock::new(|| IDENTITY.into_iter().map(|name| (name, NOTHING)).chain([(CACHE_CONTROL, NO_STORE)]).collect());
-        let mut headers = FORM.clone();
-        // a map without repeated names is walked in the order in which they came
-        headers.values_mut().zip(values).for_each(|(field, value)| *field = value);
-        Self(headers)
+        Self(FORM.clone())
+    }
+
+    /// The places of the values. A map without repeated names is walked in the order in which they came.
+    fn places(&mut self) -> impl FnMut(HeaderValue) {
+        let mut places = self.0.values_mut();
+        move |value| {
+            if let Some(place) = places.next() {
+                *place = value;
+            }
+        }
     }
 
     /// The names and values of [`IDENTITY`].

@@ -46,13 +46,14 @@ pub(super) async fn key(app: &App, purpose: Purpose, text: &str, moment: Moment)
 
 /// A pair is a Basic key and its secret, or a legacy username and password. A signing key presented so is refused: its secret must not travel.
 pub(super) async fn pair(app: &App, pair: &Pair, client_ip: Option<IpAddr>, moment: Moment) -> Result<Proven, No> {
-    let (user, in_memory) = (pair.user(), app.index.in_memory(pair.user(), moment.reading)?);
+    let (user, secret) = (pair.user(), pair.password());
+    let in_memory = app.index.in_memory(user, moment.reading)?;
     let (was_found, has_own_name) = (in_memory.is_some(), || app.format.is_public_id(Purpose::Basic, user));
     if in_memory.as_ref().map_or_else(has_own_name, |entry| entry.kind == Kind::Basic) {
-        let is_ours = || (!was_found || has_own_name()) && app.format.is_secret(pair.password());
-        return prove(app, (Kind::Basic, user), in_memory, pair.password(), is_ours, moment.now).await.map(Proven::from);
+        let is_ours = || (!was_found || has_own_name()) && app.format.is_secret(secret);
+        return prove(app, (Kind::Basic, user), in_memory, secret, is_ours, moment.now).await.map(Proven::from);
     }
-    Box::pin(password(app, user, &Plain::new(pair.password().to_owned()), client_ip)).await.map(Proven::from)
+    Box::pin(password(app, user, &Plain::new(secret.to_owned()), client_ip)).await.map(Proven::from)
 }
 
 /// A legacy username and password of a living credential. What was right before is known by its fast hash; everything else, the right password
