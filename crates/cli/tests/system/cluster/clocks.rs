@@ -1,6 +1,6 @@
 //! Clocks that run wrong, or are set.
 use claviger_testkit::{clocks, http::Request, postgres::Cluster, soon::assert_soon};
-use jiff::{Timestamp, fmt::rfc2822};
+use jiff::Timestamp;
 
 use super::{CONTROLS, LEASE, Outcome, assert_broken, experiment, history::Verdict, link::Weather, longest_wait, nodes::Nodes, revocations};
 
@@ -56,10 +56,11 @@ fn a_clock_that_is_set_by_an_hour_prolongs_no_lease_on_postgres() {
     }
 }
 
-/// By how many hours a node's answers are dated wrong, to the next half.
+/// By how many hours a node's time of day is wrong, rounded. Its request ids tell (RFC 9562, 5.7); its `Date` never goes back.
 fn hours_off(nodes: &Nodes, node: usize) -> i64 {
     let answer = Request::get(&nodes.servers[node].gateway("/healthz")).send();
-    let date = rfc2822::parse(answer.header("date").expect("a date")).expect("RFC 9110, 5.6.7");
-    let seconds = date.timestamp().as_second() - Timestamp::now().as_second();
-    (seconds + 1800).div_euclid(3600)
+    let id = answer.header("x-request-id").expect("a request id").replace('-', "");
+    let told = i64::from_str_radix(&id[..12], 16).expect("milliseconds");
+    let ahead = told - Timestamp::now().as_millisecond();
+    (ahead + 1_800_000).div_euclid(3_600_000)
 }
