@@ -1,7 +1,7 @@
 //! `claviger doctor` and what weakens the promise, each with a real PostgreSQL. That it sees nodes and a failover is in `faults.rs`.
 use std::process::Command;
 
-use super::{LEASE, nodes::Nodes};
+use super::{LEASE, LONG_LEASE, nodes::Nodes};
 use claviger_testkit::{
     folder,
     pgbouncer::PgBouncer,
@@ -44,7 +44,7 @@ fn the_doctor_names_a_standby_of_postgres_that_no_commit_waits_for() {
 
 #[test]
 fn the_doctor_says_what_it_found_of_clocks_leases_and_the_nodes_of_postgres() {
-    let mut nodes = Nodes::start(Cluster::shared(), 1, LEASE, "lease", None);
+    let mut nodes = Nodes::start(Cluster::shared(), 1, LONG_LEASE, "lease", None);
     let (well, said) = nodes.doctor();
     assert!(well, "{said}");
     for line in [
@@ -61,7 +61,7 @@ fn the_doctor_says_what_it_found_of_clocks_leases_and_the_nodes_of_postgres() {
     assert!(!well && said.contains("WEAK   this node is set to leases of 30 s, and would not start"), "{said}");
     assert!(nodes.servers[0].terminate().success());
     let (well, said) = nodes.doctor_with(nodes.url(), &["--lease", "30"]);
-    assert!(well && said.contains("would make them so") && said.contains("leases are 2 s long"), "the doctor changed something: {said}");
+    assert!(well && said.contains("would make them so") && said.contains("leases are 60 s long"), "the doctor changed something: {said}");
 }
 
 #[test]

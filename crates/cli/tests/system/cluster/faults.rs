@@ -215,8 +215,12 @@ fn a_node_with_another_lease_is_refused_by_those_on_postgres() {
 fn the_doctor_sees_the_nodes_on_postgres_and_what_weakens_the_promise() {
     let cluster = Cluster::start();
     let nodes = Nodes::start(&cluster, 2, LEASE, "lease", None);
-    let (well, said) = nodes.doctor();
-    assert!(well && said.matches("revisions behind").count() == 2, "{said}");
+    let all_is_well = || match nodes.doctor() {
+        (true, said) => Ok(said),
+        (false, said) => Err(said),
+    };
+    let said = soon("all is well", all_is_well);
+    assert_eq!(said.matches("revisions behind").count(), 2, "{said}");
     assert!(said.contains("a commit waits for: on") && said.contains("leases are 2 s long"), "{said}");
     // not before we looked: the nodes settle it when every lease of the old one is over
     for link in &nodes.links {
@@ -229,10 +233,7 @@ fn the_doctor_sees_the_nodes_on_postgres_and_what_weakens_the_promise() {
     for link in &nodes.links {
         link.set(Weather::FAIR);
     }
-    soon("it is settled", || match nodes.doctor() {
-        (true, _) => Ok(()),
-        (false, said) => Err(said),
-    });
+    soon("it is settled", all_is_well);
     assert!(begun.elapsed() > Duration::from_secs(u64::from(LEASE)), "settled while leases of the old primary may run");
 }
 

@@ -23,7 +23,7 @@ fn nodes_that_reach_postgres_by_a_pooler_in_session_mode_accept_nothing_late() {
     let (_pooler, nodes) = by_a_pooler(LEASE, None);
     experiment(&nodes, &nodes.keys(revocations()), &[0, 1, 2], || {}).assert_kept("PgBouncer in session mode");
     assert_broken("PgBouncer in session mode, no barrier", || {
-        let (_pooler, nodes) = by_a_pooler(LEASE, Some("barrier"));
+        let (_pooler, nodes) = by_a_pooler(LONG_LEASE, Some("barrier"));
         let keys = nodes.keys(CONTROLS);
         for link in &nodes.links {
             link.set(Weather { delay: Duration::from_millis(50), ..Weather::FAIR });
