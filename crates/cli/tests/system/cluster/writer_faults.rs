@@ -7,14 +7,14 @@ use claviger_testkit::{
     soon::{self, soon},
 };
 
-use super::{CONTROL, history::Verdict, is_long, lease_without, link::Weather, nodes::Nodes};
+use super::{CONTROL, LEASE, history::Verdict, is_long, link::Weather, nodes::Nodes};
 
 const AT_ONCE: usize = 8;
 
 /// The first node is killed when its deletions are committed and it has not heard so. The third cannot reach the database, so its memory has the
 /// credentials still. The client asks the second node again. Gives how many of them the third one accepted after that returned.
 fn killed_between_commit_and_reply(switched_off: Option<&str>) -> usize {
-    let mut nodes = Nodes::start(Cluster::shared(), 3, lease_without(switched_off), "lease", switched_off);
+    let mut nodes = Nodes::start(Cluster::shared(), 3, LEASE, "lease", switched_off);
     let keys = nodes.keys(AT_ONCE);
     nodes.links[0].hold_replies_to_commits_about(keys.iter().map(|key| key.id.clone()).collect());
     nodes.links[2].set(Weather::CUT);
