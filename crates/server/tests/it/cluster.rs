@@ -1,5 +1,6 @@
 //! A node and its lease: without one it cannot say, and every change tells since when it is true.
 use claviger_store::lease::Node;
+use claviger_testkit::soon::assert_soon_async;
 use serde_json::json;
 use tokio::sync::Notify;
 
@@ -59,9 +60,7 @@ async fn a_node_that_finds_revisions_missing_cannot_say_until_another_epoch_is_b
     world.account("corporate", "Later still").await;
     assert_eq!(verify(&world).await, 503);
     let told = async || world.app.store.reader().await.expect("a reader").cluster().await.expect("a look").has_lost;
-    while !told().await {
-        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
-    }
+    assert_soon_async("the database is told", told).await;
     let fresh = world.beside(claviger_server::config::Partial::default()).await;
     assert_eq!(verify(&fresh).await, 503, "a process that starts knows of it");
     let not_ready = ready(&fresh).await;
@@ -91,9 +90,7 @@ async fn a_change_that_is_through_does_not_show_a_later_one_as_done() {
     let [first, second] = [first, second].map(|made| format!("/v1/accounts/{}/credentials/{}", made.account, made.id));
     let rev = async || world.app.store.reader().await.expect("a reader").position().await.expect("a position").rev;
     let later_than = async |before: i64| {
-        while world.app.index.applied() <= before {
-            tokio::task::yield_now().await;
-        }
+        assert_soon_async("another change is applied", async || world.app.index.applied() > before).await;
         world.app.index.applied()
     };
     let before = rev().await;

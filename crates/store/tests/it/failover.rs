@@ -1,7 +1,8 @@
 //! Two primaries at once, and commits that a standby does not confirm. On PostgreSQL alone.
-use std::time::Duration;
-
-use claviger_testkit::postgres::{Fsync, Signal};
+use claviger_testkit::{
+    postgres::{Fsync, Signal},
+    soon::DEADLINE,
+};
 
 use super::*;
 
@@ -67,7 +68,7 @@ async fn a_commit_whose_wait_for_the_standby_is_broken_off_has_an_unknown_outcom
             async move { if committing == "a change" { store.agree_on_lease(Some(3_000)).await.map(|_| ()) } else { store.confirm().await } }
         });
         tokio::task::spawn_blocking({
-            let break_off = "DO $$ BEGIN FOR attempt IN 1..400 LOOP PERFORM pg_stat_clear_snapshot(); \
+            let break_off = "DO $$ BEGIN FOR attempt IN 1..3000 LOOP PERFORM pg_stat_clear_snapshot(); \
                  PERFORM pg_cancel_backend(pid) FROM pg_stat_activity WHERE wait_event = 'SyncRep'; \
                  IF FOUND THEN RETURN; END IF; PERFORM pg_sleep(0.02); END LOOP; RAISE 'nobody waits'; END $$";
             let url = format!("{}?options=-c%20synchronous_commit%3Dlocal", primary.administrator_url());
@@ -76,7 +77,7 @@ async fn a_commit_whose_wait_for_the_standby_is_broken_off_has_an_unknown_outcom
         .await
         .expect("it ends")
         .expect("someone waits");
-        let outcome = tokio::time::timeout(Duration::from_secs(5), waiting).await.expect("it ends").expect("it does not panic");
+        let outcome = tokio::time::timeout(DEADLINE, waiting).await.expect("it ends").expect("it does not panic");
         assert!(matches!(outcome, Err(StoreError::Unknown(_))), "{committing}: {outcome:?}");
     }
     standby.signal_all(Signal::CONT);

@@ -137,7 +137,7 @@ async fn postgres_rings_for_a_revision_and_after_a_lost_connection() {
     let store = Store::open_postgres(database.url()).await.expect("it opens");
     let mut bell = store.doorbell();
     let mut rings = async |why: &str| {
-        tokio::time::timeout(std::time::Duration::from_secs(20), bell.rings()).await.unwrap_or_else(|_| panic!("no ring {why}"));
+        tokio::time::timeout(claviger_testkit::soon::DEADLINE, bell.rings()).await.unwrap_or_else(|_| panic!("no ring {why}"));
     };
     rings("when it is connected").await;
     make_account(&store, "Acme").await;
