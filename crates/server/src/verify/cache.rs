@@ -88,7 +88,7 @@ pub(super) struct Cache<V: Keyed> {
 
 struct Shard<V: Keyed> {
     table: ArcSwap<Table<V>>,
-    absent: Mutex<HashSet<<V::Key as ToOwned>::Owned>>,
+    absent: Mutex<HashSet<<V::Key as ToOwned>::Owned, RandomState>>,
     changing: Mutex<Filling>,
     /// Who reads which key just now, by the key's hash: a collision costs a moment, no mistake.
     flights: Flights,
@@ -157,6 +157,11 @@ impl<V: Keyed> Cache<V> {
     pub(super) fn get(&self, key: &V::Key) -> Option<Kept<V>> {
         let (hash, shard) = self.shard(key);
         shard.get(hash, key)
+    }
+
+    /// Whether there is known to be none for `key`.
+    pub(super) fn is_absent(&self, key: &V::Key) -> bool {
+        locked(&self.shard(key).1.absent).contains(key)
     }
 
     /// The value for `key`, of which [`Self::get`] has none: what `read` brings from the store, with the revision it was read at.

@@ -236,6 +236,11 @@ impl Index {
         Ok(self.credentials.get(public_id))
     }
 
+    /// Whether memory says that there is no credential with this public part. To be asked after [`Self::in_memory`], which says whether memory may be asked.
+    pub(crate) fn is_known_to_be_absent(&self, public_id: &str) -> bool {
+        self.gate.mode == Mode::Lease && self.credentials.is_absent(public_id)
+    }
+
     /// The account with this id, if it is in memory. To be asked after a credential of it was found.
     pub(crate) fn account_in_memory(&self, id: AccountId) -> Option<Kept<Holder>> {
         self.accounts.get(&id)
