@@ -229,23 +229,26 @@ impl App {
     /// Commits, and does not return before it is true on every node, or before it is known until when it will be. Goes on even if the
     /// caller goes away.
     pub(crate) async fn commit(&self, tx: Tx, recorded: Recorded) -> Result<(), StoreError> {
-        self.until_true(tx.commit(recorded)).await
+        let timeline = tx.timeline()?;
+        self.until_true(timeline, tx.commit(recorded)).await
     }
 
     /// For what was found done already: whoever did it may not have waited until it was true everywhere.
-    pub(crate) async fn settle(&self) -> Result<(), StoreError> {
+    pub(crate) async fn settle(&self, found: Tx) -> Result<(), StoreError> {
+        let timeline = found.timeline()?;
+        drop(found);
         self.store.confirm().await?;
-        self.until_true(std::future::ready(Ok(()))).await
+        self.until_true(timeline, std::future::ready(Ok(()))).await
     }
 
-    async fn until_true(&self, commit: impl Future<Output = Result<(), StoreError>> + Send + 'static) -> Result<(), StoreError> {
+    async fn until_true(&self, timeline: u32, commit: impl Future<Output = Result<(), StoreError>> + Send + 'static) -> Result<(), StoreError> {
         let app = self.clone();
         let (tells, progress) = watch::channel(Progress::default());
         let change = tokio::spawn(async move {
             commit.await?;
             tells.send_replace(Progress::COMMITTED);
             // committed and not settled is "unknown" to the caller: trying again settles again
-            let settled = app.cluster.settle(&app.index, &tells).await;
+            let settled = app.cluster.settle(&app.index, timeline, &tells).await;
             if let (Err(error), true) = (&settled, tells.is_closed()) {
                 tracing::warn!(%error, "a change whose caller was told to expect it, or went away, could not be followed to its end; it is true after the longest wait");
             }

@@ -203,8 +203,9 @@ impl Canary {
         tx.insert_canary(&credential, &secret).await?;
         // before it is known whether it was committed: it must be ended in any case
         self.last = Some(Made { public_id, after, has_ended: false });
+        let timeline = tx.timeline()?;
         tx.commit_housekeeping().await?;
-        until_true(app).await?;
+        until_true(app, timeline).await?;
         Ok(key)
     }
 
@@ -213,8 +214,9 @@ impl Canary {
         let Some(last) = &mut self.last else { return Ok(()) };
         let mut tx = app.store.begin().await?;
         tx.end_canary(&last.public_id, app.clock.now() - STALE).await?;
+        let timeline = tx.timeline()?;
         tx.commit_housekeeping().await?;
-        until_true(app).await?;
+        until_true(app, timeline).await?;
         last.has_ended = true;
         Ok(())
     }
@@ -241,9 +243,9 @@ impl From<bool> for Answer {
     }
 }
 
-async fn until_true(app: &App) -> Result<(), StoreError> {
+async fn until_true(app: &App, timeline: u32) -> Result<(), StoreError> {
     let (tells_nobody, _) = watch::channel(Progress::default());
-    app.cluster.outwait(&app.index, &tells_nobody).await.map(|_| ())
+    app.cluster.outwait(&app.index, timeline, &tells_nobody).await.map(|_| ())
 }
 
 /// The nodes that have a row, and this one.

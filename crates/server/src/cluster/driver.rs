@@ -129,7 +129,7 @@ impl Driver {
                 self.renew().await?;
             }
             // no one waits for us; what is in memory is checked at each question, and so is kept short of work
-            Mode::ReadIndex => self.app.index.catch_up().await?,
+            Mode::ReadIndex => drop(self.app.index.catch_up().await?),
             Mode::Direct => {}
         }
         self.app.index.report_loss().await?;

@@ -9,8 +9,8 @@ use std::{
 };
 
 use claviger_domain::time::Timestamp;
-use claviger_lease::{Barrier, Decision, Horizon, Primary, Reading, Sight, Stand, Terms, Watch};
-use claviger_store::{Store, StoreError, lease};
+use claviger_lease::{Barrier, Decision, History, Horizon, Primary, Reading, Sight, Stand, Terms, Watch};
+use claviger_store::{Store, StoreError, lease, revision::Position};
 use prometheus_client::metrics::histogram::Histogram;
 use tokio::sync::watch;
 
@@ -68,7 +68,7 @@ struct Seen {
     primary: Primary<String>,
     horizon: Horizon,
     /// The last changes of this process, latest last.
-    changes: VecDeque<Settled>,
+    changes: VecDeque<Change>,
 }
 
 /// What follows from a look.
@@ -109,8 +109,6 @@ impl Look {
 pub struct Settled {
     /// Whether it is true everywhere; else it will be at `effective_at` at the latest.
     pub complete: bool,
-    /// Everything up to this revision is.
-    pub rev: i64,
     /// How many nodes confirmed it, this one included.
     pub nodes: usize,
     /// Whether leases had to be waited out, since not every node confirmed it.
@@ -123,31 +121,42 @@ pub struct Settled {
     pub rest: Duration,
 }
 
+/// A change of this process that is true everywhere.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Change {
+    /// Up to here everything is.
+    pub position: Position,
+    /// How that came.
+    pub settled: Settled,
+}
+
 impl Cluster {
     pub(crate) fn new(store: Store, gate: Arc<Gate>, wall: Clock) -> Self {
         Self { store, gate, wall, looks: Rounds::default(), seen: Mutex::default(), waits: Histogram::new(WAITS) }
     }
 
-    /// Returns when everything committed before the call is true on every node, and tells meanwhile how far it is. Listed among the changes.
+    /// Returns when everything committed on this primary before the call is true on every node, and tells meanwhile how far it is. Listed
+    /// among the changes.
     ///
     /// # Errors
     /// [`StoreError::Unknown`] when that cannot be said: asking again, for what was done already too, is right.
-    pub(crate) async fn settle(&self, index: &Index, tells: &watch::Sender<Progress>) -> Result<Settled, StoreError> {
-        let settled = self.outwait(index, tells).await?;
+    pub(crate) async fn settle(&self, index: &Index, timeline: u32, tells: &watch::Sender<Progress>) -> Result<Settled, StoreError> {
+        let change = self.outwait(index, timeline, tells).await?;
         let mut seen = self.seen();
         if seen.changes.len() == CHANGES {
             seen.changes.pop_front();
         }
-        seen.changes.push_back(settled);
-        Ok(settled)
+        seen.changes.push_back(change);
+        Ok(change.settled)
     }
 
     /// The same, listed nowhere: for the canary.
-    pub(crate) async fn outwait(&self, index: &Index, tells: &watch::Sender<Progress>) -> Result<Settled, StoreError> {
+    pub(crate) async fn outwait(&self, index: &Index, timeline: u32, tells: &watch::Sender<Progress>) -> Result<Change, StoreError> {
         let committed = self.gate.clock.read();
-        index.catch_up().await.map_err(|error| StoreError::Unknown(error.to_string()))?;
-        // the barrier is through for this one alone: what was applied while it waited has a barrier of its own
-        let rev = index.applied();
+        // the barrier is through for this one alone: what is applied while it waits has a barrier of its own
+        let position = index.catch_up().await.map_err(|error| StoreError::Unknown(error.to_string()))?;
+        assure_kept(timeline, position)?;
+        let rev = position.rev;
         let barrier = Barrier::new(rev, committed);
         let (mut pause, mut terms, mut nodes) = (GLANCE, self.gate.held.terms(), 0);
         loop {
@@ -156,6 +165,7 @@ impl Cluster {
             let left = terms.wait().saturating_sub(passed).max(GLANCE);
             let look = match tokio::time::timeout(left, self.look()).await {
                 Ok(Ok(look)) => {
+                    assure_kept(timeline, look.cluster.position)?;
                     terms = longer(terms, look.terms);
                     nodes = self.confirmed(&look, rev);
                     tells.send_replace(Progress { nodes, waits_for_silence: look.waits_for_silence(rev), ..Progress::COMMITTED });
@@ -176,28 +186,26 @@ impl Cluster {
             }
             let settled = Settled {
                 complete: true,
-                rev,
                 nodes,
                 outlasted: decision == Decision::Outlasted,
                 took: Duration::from_nanos(now.least_since(committed).unsigned_abs()),
                 effective_at: self.wall.now(),
                 rest: Duration::ZERO,
             };
-            self.show(&settled).await;
+            self.show(position, settled.outlasted).await;
             self.waits.observe(settled.took.as_secs_f64());
-            return Ok(settled);
+            return Ok(Change { position, settled });
         }
     }
 
-    /// From here on every node shows the change as done: by the others' rows, or where leases were outlasted because the database remembers it.
-    async fn show(&self, settled: &Settled) {
-        let epoch = {
-            let mut seen = self.seen();
-            seen.horizon.reach(settled.rev);
-            seen.horizon.epoch()
-        };
-        let Some(epoch) = epoch.filter(|_| settled.outlasted) else { return };
-        let remembered = tokio::time::timeout(LONGEST_WORD, self.store.remember_safe(epoch, settled.rev)).await;
+    /// From here on every node shows what was done up to here as done: by the others' rows, or where leases were outlasted because the
+    /// database remembers it.
+    async fn show(&self, position: Position, outlasted: bool) {
+        self.seen().horizon.reach(history_of(position), position.rev);
+        if !outlasted {
+            return;
+        }
+        let remembered = tokio::time::timeout(LONGEST_WORD, self.store.remember_safe(position)).await;
         if let Err(error) = remembered.unwrap_or_else(|_| Err(StoreError::Unavailable("no answer in time".into()))) {
             tracing::warn!(%error, "other nodes show a change as under way for a while, though it is done");
         }
@@ -234,7 +242,7 @@ impl Cluster {
         let own = seen.own.clone();
         let others = cluster.nodes.iter().filter(|node| Some(&node.id) != own.as_ref());
         let silent = seen.watch.observe(now, terms, others.map(|node| ((cluster.primary.clone(), node.id.clone()), node.beat)));
-        let stand = Stand { epoch: cluster.epoch, rev: cluster.rev, remembered: cluster.safe_rev };
+        let stand = Stand { history: history_of(cluster.position), rev: cluster.position.rev, remembered: cluster.safe_rev };
         seen.horizon.observe(now, terms, stand, Sight { settled: cluster.settled, lowest: lowest(cluster) });
         let settles = !cluster.settled && seen.primary.observe(now, terms, cluster.primary.clone());
         let time = |node: &lease::Node| Some((node.id.clone(), seen.watch.unheard(now, &(cluster.primary.clone(), node.id.clone()))?));
@@ -254,7 +262,7 @@ impl Cluster {
     }
 
     /// The last changes of this process, latest first.
-    pub(crate) fn changes(&self) -> Vec<Settled> {
+    pub(crate) fn changes(&self) -> Vec<Change> {
         self.seen().changes.iter().rev().copied().collect()
     }
 
@@ -270,6 +278,18 @@ impl Cluster {
 /// Whether a node of which nothing was heard for so long missed a heartbeat.
 pub(crate) fn is_silence(unheard: Duration, terms: Terms) -> bool {
     unheard > terms.heartbeat() * 2
+}
+
+const fn history_of(position: Position) -> History {
+    History { epoch: position.epoch, timeline: position.timeline }
+}
+
+/// A primary that has taken over since a commit may not have it: then it would be another change that is true everywhere.
+fn assure_kept(timeline: u32, now: Position) -> Result<(), StoreError> {
+    if now.timeline == timeline {
+        return Ok(());
+    }
+    Err(StoreError::Unknown("another primary has taken over since; whether it has the change is not known".into()))
 }
 
 fn lowest(cluster: &lease::Cluster) -> Option<i64> {

@@ -39,7 +39,7 @@ pub struct Index {
     /// Whether memory may answer.
     gate: Arc<Gate>,
     /// Reading the log and applying it: one at a time, and one for all who want it.
-    rounds: Rounds<Result<(), StoreError>>,
+    rounds: Rounds<Result<Position, StoreError>>,
     credentials: Cache<Entry>,
     accounts: Cache<Holder>,
     catalogue: ArcSwapOption<Catalogue>,
@@ -132,14 +132,15 @@ impl Index {
         self.len() == 0
     }
 
-    /// Applies every change committed so far. When it returns, no answer rests on anything older.
+    /// Applies every change committed so far, and gives where the log stood. When it returns, no answer rests on anything older.
     ///
     /// # Errors
     /// When the database is not available.
-    pub async fn catch_up(&self) -> Result<(), StoreError> {
+    pub async fn catch_up(&self) -> Result<Position, StoreError> {
         let round = || async {
             let log = self.store.prompt_reader().await?.log_after(self.position()).await?;
-            self.apply(log)
+            let position = log.position;
+            self.apply(log).map(|()| position)
         };
         self.rounds.join(round).await
     }
@@ -253,7 +254,7 @@ impl Index {
         match self.gate.mode {
             Mode::Lease if self.gate.is_open() => {}
             Mode::Lease => return Err(CannotSay),
-            Mode::ReadIndex | Mode::Direct => Box::pin(self.catch_up()).await?,
+            Mode::ReadIndex | Mode::Direct => drop(Box::pin(self.catch_up()).await?),
         }
         if self.has_lost() { Err(CannotSay) } else { Ok(()) }
     }
