@@ -22,7 +22,7 @@ pub struct Stand {
     pub history: History,
     /// The revision of then.
     pub rev: i64,
-    /// Up to which somebody outlasted every lease.
+    /// Up to which somebody found that everything is true on every node.
     pub remembered: i64,
 }
 

@@ -31,7 +31,7 @@ pub struct Cluster {
     pub settled: bool,
     /// Where the change log stood.
     pub position: Position,
-    /// Up to which revision somebody outlasted every lease.
+    /// Up to which revision somebody found that everything is true on every node.
     pub safe_rev: i64,
     /// Whether revisions of this history are missing that a node had applied.
     pub has_lost: bool,

@@ -133,7 +133,8 @@ impl Driver {
             Mode::Direct => {}
         }
         self.app.index.report_loss().await?;
-        self.app.cluster.look().await.map(|_| ())
+        let look = self.app.cluster.look().await?;
+        self.app.cluster.remember_now_and_then(&look).await
     }
 
     /// Registers under an id that was never used before: one row, one life. The first renewal reads what has happened since.

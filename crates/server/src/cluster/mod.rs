@@ -76,6 +76,8 @@ struct Taken {
     /// Rows of nodes whose lease is over, with the beat at which they stopped.
     silent: Vec<(Row, i64)>,
     unheard: BTreeMap<String, Duration>,
+    /// Up to which revision everything is true on every node.
+    safe: i64,
     /// Whether the primary is to be settled.
     settles: bool,
     /// The id of this process's row, while it has one.
@@ -88,6 +90,8 @@ pub(crate) struct Look {
     pub(crate) cluster: lease::Cluster,
     /// For how long nothing was heard of each node but this one.
     pub(crate) unheard: BTreeMap<String, Duration>,
+    /// Up to which revision everything is true on every node.
+    safe: i64,
     sight: Sight,
     terms: Terms,
 }
@@ -221,7 +225,7 @@ impl Cluster {
         // after the reply: what was seen had happened before this
         let now = self.gate.clock.read();
         let terms = terms_of(&cluster).unwrap_or(self.gate.held.terms());
-        let Taken { silent, unheard, settles, own } = self.take_in(&cluster, now, terms);
+        let Taken { silent, unheard, safe, settles, own } = self.take_in(&cluster, now, terms);
         for ((_, node), beat) in silent {
             if self.store.unregister(&node, Some(beat)).await? {
                 tracing::warn!(node, "a node has been silent for longer than its lease; its row is deleted");
@@ -234,7 +238,7 @@ impl Cluster {
         // our own row too, when there is someone to read it: what has returned here must not look unfinished there
         let alone = !cluster.nodes.iter().any(|node| Some(&node.id) != own.as_ref());
         let sight = Sight { lowest: lowest(&cluster).filter(|_| !alone), settled: cluster.settled };
-        Ok(Arc::new(Look { cluster, unheard, sight, terms }))
+        Ok(Arc::new(Look { cluster, unheard, safe, sight, terms }))
     }
 
     fn take_in(&self, cluster: &lease::Cluster, now: Reading, terms: Terms) -> Taken {
@@ -247,7 +251,7 @@ impl Cluster {
         let settles = !cluster.settled && seen.primary.observe(now, terms, cluster.primary.clone());
         let time = |node: &lease::Node| Some((node.id.clone(), seen.watch.unheard(now, &(cluster.primary.clone(), node.id.clone()))?));
         let unheard = cluster.nodes.iter().filter_map(time).collect();
-        Taken { silent, unheard, settles, own }
+        Taken { silent, unheard, safe: seen.horizon.safe().unwrap_or_default(), settles, own }
     }
 
     fn confirmed(&self, look: &Look, rev: i64) -> usize {
