@@ -28,7 +28,7 @@ use crate::{
     requests::Reports,
     tokens::Tokens,
     traces::Traces,
-    verify::{Index, Passwords, Rates, Refusals, Replays, Uses},
+    verify::{Challenges, Index, Passwords, Rates, Refusals, Replays, Uses},
 };
 
 pub mod accounts;
@@ -69,6 +69,7 @@ pub struct Inner {
     pub index: Index,
     /// The nodes, and what every change waits for.
     pub cluster: Cluster,
+    pub(crate) challenges: Challenges,
     pub(crate) metrics: Metrics,
     pub(crate) passwords: Passwords,
     pub(crate) redactor: Redactor,
@@ -133,9 +134,10 @@ impl App {
         let cluster = Cluster::new(store.clone(), gate, clock.clone());
         let passwords = Passwords::new(&*chance).ok_or(OpenError::SigningKey)?;
         let dummy_digest = keys.pepper.digest(format.secret(&*chance).expose().as_bytes());
-        let metrics = Metrics::new(cluster.waits.clone());
+        let metrics = Metrics::new(cluster.waits.clone(), settings.canary_every.unwrap_or_default());
         let fast = fast(&*chance);
         Ok(Self(Arc::new(Inner {
+            challenges: Challenges::new(tokens.issuer()),
             rates: Rates::new(settings.rate_limit),
             traces: Traces::new(&settings),
             settings,
@@ -230,7 +232,17 @@ impl App {
     /// caller goes away.
     pub(crate) async fn commit(&self, tx: Tx, recorded: Recorded) -> Result<(), StoreError> {
         let timeline = tx.timeline()?;
+        self.meet(timeline).await?;
         self.until_true(timeline, tx.commit(recorded)).await
+    }
+
+    /// Before a change is committed on this primary: if it is another than was read from last, what it tells is read first. Revisions that are
+    /// missing there are noticed by whoever looks before they are counted anew.
+    pub(crate) async fn meet(&self, timeline: u32) -> Result<(), StoreError> {
+        if timeline != self.index.timeline() {
+            self.index.catch_up().await?;
+        }
+        Ok(())
     }
 
     /// For what was found done already: whoever did it may not have waited until it was true everywhere.

@@ -149,6 +149,7 @@ impl Canary {
         joined.retain(|node, _| !nodes.contains_key(node));
         after.extend(self.ask_all(app, &joined, &key).await);
         nodes.extend(joined);
+        app.metrics.canary.note_reach(!after.values().any(|answer| *answer == Answer::Unreachable));
         let mut outcome = Outcome::Unproven;
         for (node, answer) in after {
             let address = nodes.get(&node).and_then(Option::as_deref).unwrap_or_default();
@@ -204,6 +205,7 @@ impl Canary {
         // before it is known whether it was committed: it must be ended in any case
         self.last = Some(Made { public_id, after, has_ended: false });
         let timeline = tx.timeline()?;
+        app.meet(timeline).await?;
         tx.commit_housekeeping().await?;
         until_true(app, timeline).await?;
         Ok(key)
@@ -215,6 +217,7 @@ impl Canary {
         let mut tx = app.store.begin().await?;
         tx.end_canary(&last.public_id, app.clock.now() - STALE).await?;
         let timeline = tx.timeline()?;
+        app.meet(timeline).await?;
         tx.commit_housekeeping().await?;
         until_true(app, timeline).await?;
         last.has_ended = true;

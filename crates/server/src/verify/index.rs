@@ -138,7 +138,12 @@ impl Index {
     /// When the database is not available.
     pub async fn catch_up(&self) -> Result<Position, StoreError> {
         let round = || async {
-            let log = self.store.prompt_reader().await?.log_after(self.position()).await?;
+            let mut reader = self.store.prompt_reader().await?;
+            let log = reader.log_after(self.position()).await?;
+            if self.gate.mode != Mode::Lease {
+                // a lease is renewed by a COMMIT; who only reads would go on reading what a former primary says
+                reader.assure_primary().await?;
+            }
             let position = log.position;
             self.apply(log).map(|()| position)
         };
@@ -154,8 +159,13 @@ impl Index {
         Ok(rev)
     }
 
+    /// Which primary told what is in memory.
+    pub(crate) fn timeline(&self) -> u32 {
+        self.timeline.load(Ordering::SeqCst)
+    }
+
     fn position(&self) -> Position {
-        Position { epoch: self.epoch.load(Ordering::SeqCst), rev: self.applied(), timeline: self.timeline.load(Ordering::SeqCst) }
+        Position { epoch: self.epoch.load(Ordering::SeqCst), rev: self.applied(), timeline: self.timeline() }
     }
 
     /// Publishes, then evicts. Nothing can fail or be broken off in between: what was not evicted then would never be.
