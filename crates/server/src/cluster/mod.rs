@@ -307,3 +307,17 @@ fn terms_of(cluster: &lease::Cluster) -> Option<Terms> {
 fn longer(one: Terms, other: Terms) -> Terms {
     if one.wait() < other.wait() { other } else { one }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_a_change_whose_primary_was_taken_over_from_nobody_says_that_it_is_kept() {
+        let at = |timeline| Position { epoch: 1, rev: 7, timeline };
+        assert!(assure_kept(1, at(1)).is_ok());
+        for other in [2, 0] {
+            assert!(matches!(assure_kept(1, at(other)), Err(StoreError::Unknown(_))), "asking again finds out");
+        }
+    }
+}
