@@ -183,6 +183,25 @@ async fn the_console_says_on_how_many_nodes_a_change_is_true_and_on_one_nothing_
     assert!(page.contains("Kept: nothing that is known weakens it") && page.contains("this node"), "{page}");
 }
 
+/// What nobody remembers is shown as under way after a failover, and by a process that starts during one.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_database_remembers_now_and_then_how_far_everything_is_true_postgres() {
+    let world = World::postgres().await;
+    let look = async || world.app.store.reader().await.expect("a reader").cluster().await.expect("a look");
+    assert_eq!(look().await.safe_rev, 0, "not for every change");
+    world.database.as_ref().expect("PostgreSQL").run("UPDATE revision SET rev = rev + 2000; NOTIFY claviger_rev");
+    let remembered = async {
+        loop {
+            let seen = look().await;
+            if seen.safe_rev == seen.position.rev {
+                break;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(std::time::Duration::from_secs(60), remembered).await.expect("a heartbeat remembers it");
+}
+
 on_both_engines! {
     async fn on_one_node_what_returned_is_done_at_once(world) {
         let acme = world.account("corporate", "Acme").await;
