@@ -177,4 +177,8 @@ fn bench_says_how_many_and_how_fast_and_refuses_a_mixture() {
     assert!(text(&output.stderr).contains("not every answer had the same status"), "{}", text(&output.stderr));
     let gone = std::net::TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("an address");
     assert!(expect(1, &bench(&format!("http://{gone}"), &[]), &[&made.secret]).contains("does not answer"));
+    // connections to it stand, and nobody takes them
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = silent.local_addr().expect("an address");
+    assert!(expect(1, &bench(&format!("http://{address}"), &[]), &[&made.secret]).contains("does not answer"));
 }

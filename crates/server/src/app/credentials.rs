@@ -571,8 +571,7 @@ pub(crate) async fn end_all(
     match recorded {
         Some(recorded) => app.commit(tx, recorded).await?,
         None => {
-            drop(tx);
-            app.settle().await?;
+            app.settle(tx).await?;
         }
     }
     Ok(ended)

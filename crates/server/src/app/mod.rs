@@ -28,7 +28,7 @@ use crate::{
     requests::Reports,
     tokens::Tokens,
     traces::Traces,
-    verify::{Index, Passwords, Rates, Refusals, Replays, Uses},
+    verify::{Challenges, Index, Passwords, Rates, Refusals, Replays, Uses},
 };
 
 pub mod accounts;
@@ -69,6 +69,7 @@ pub struct Inner {
     pub index: Index,
     /// The nodes, and what every change waits for.
     pub cluster: Cluster,
+    pub(crate) challenges: Challenges,
     pub(crate) metrics: Metrics,
     pub(crate) passwords: Passwords,
     pub(crate) redactor: Redactor,
@@ -133,9 +134,10 @@ impl App {
         let cluster = Cluster::new(store.clone(), gate, clock.clone());
         let passwords = Passwords::new(&*chance).ok_or(OpenError::SigningKey)?;
         let dummy_digest = keys.pepper.digest(format.secret(&*chance).expose().as_bytes());
-        let metrics = Metrics::new(cluster.waits.clone());
+        let metrics = Metrics::new(cluster.waits.clone(), settings.canary_every.unwrap_or_default());
         let fast = fast(&*chance);
         Ok(Self(Arc::new(Inner {
+            challenges: Challenges::new(tokens.issuer()),
             rates: Rates::new(settings.rate_limit),
             traces: Traces::new(&settings),
             settings,
@@ -229,23 +231,36 @@ impl App {
     /// Commits, and does not return before it is true on every node, or before it is known until when it will be. Goes on even if the
     /// caller goes away.
     pub(crate) async fn commit(&self, tx: Tx, recorded: Recorded) -> Result<(), StoreError> {
-        self.until_true(tx.commit(recorded)).await
+        let timeline = tx.timeline()?;
+        self.meet(timeline).await?;
+        self.until_true(timeline, tx.commit(recorded)).await
+    }
+
+    /// Before a change is committed on this primary: if it is another than was read from last, what it tells is read first. Revisions that are
+    /// missing there are noticed by whoever looks before they are counted anew.
+    pub(crate) async fn meet(&self, timeline: u32) -> Result<(), StoreError> {
+        if timeline != self.index.timeline() {
+            self.index.catch_up().await?;
+        }
+        Ok(())
     }
 
     /// For what was found done already: whoever did it may not have waited until it was true everywhere.
-    pub(crate) async fn settle(&self) -> Result<(), StoreError> {
+    pub(crate) async fn settle(&self, found: Tx) -> Result<(), StoreError> {
+        let timeline = found.timeline()?;
+        drop(found);
         self.store.confirm().await?;
-        self.until_true(std::future::ready(Ok(()))).await
+        self.until_true(timeline, std::future::ready(Ok(()))).await
     }
 
-    async fn until_true(&self, commit: impl Future<Output = Result<(), StoreError>> + Send + 'static) -> Result<(), StoreError> {
+    async fn until_true(&self, timeline: u32, commit: impl Future<Output = Result<(), StoreError>> + Send + 'static) -> Result<(), StoreError> {
         let app = self.clone();
         let (tells, progress) = watch::channel(Progress::default());
         let change = tokio::spawn(async move {
             commit.await?;
             tells.send_replace(Progress::COMMITTED);
             // committed and not settled is "unknown" to the caller: trying again settles again
-            let settled = app.cluster.settle(&app.index, &tells).await;
+            let settled = app.cluster.settle(&app.index, timeline, &tells).await;
             if let (Err(error), true) = (&settled, tells.is_closed()) {
                 tracing::warn!(%error, "a change whose caller was told to expect it, or went away, could not be followed to its end; it is true after the longest wait");
             }

@@ -129,11 +129,12 @@ impl Driver {
                 self.renew().await?;
             }
             // no one waits for us; what is in memory is checked at each question, and so is kept short of work
-            Mode::ReadIndex => self.app.index.catch_up().await?,
+            Mode::ReadIndex => drop(self.app.index.catch_up().await?),
             Mode::Direct => {}
         }
         self.app.index.report_loss().await?;
-        self.app.cluster.look().await.map(|_| ())
+        let look = self.app.cluster.look().await?;
+        self.app.cluster.remember_now_and_then(&look).await
     }
 
     /// Registers under an id that was never used before: one row, one life. The first renewal reads what has happened since.

@@ -332,22 +332,25 @@ mod tests {
 
     #[tokio::test]
     async fn of_many_at_once_one_reads() {
-        let cache = Cache::new(100);
-        let (reads, gate) = (std::sync::atomic::AtomicU64::new(0), tokio::sync::Notify::new());
-        let one = async {
-            let read = async {
-                reads.fetch_add(1, Ordering::SeqCst);
-                gate.notified().await;
-                Ok::<_, ()>((Some(Arc::new(Word("hot".into()))), 1))
+        for found in [Some(Arc::new(Word("hot".into()))), None] {
+            let cache = Cache::<Word>::new(100);
+            let (reads, gate) = (AtomicU64::new(0), tokio::sync::Notify::new());
+            let one = async {
+                let read = async {
+                    reads.fetch_add(1, Ordering::SeqCst);
+                    gate.notified().await;
+                    Ok::<_, ()>((found.clone(), 1))
+                };
+                cache.read("hot", || 1, read).await
             };
-            cache.read("hot", || 1, read).await
-        };
-        let other = async { cache.read("hot", || 1, async { Err(()) }).await };
-        let open = async { gate.notify_one() };
-        let (one, other, ()) = tokio::join!(one, other, open);
-        assert!(one.is_ok() && other == one);
-        assert_eq!(reads.load(Ordering::SeqCst), 1);
-        assert!(cache.shards.iter().all(|shard| locked(&shard.flights).is_empty()));
+            let other = async { cache.read("hot", || 1, async { Err(()) }).await };
+            let open = async { gate.notify_one() };
+            let (one, other, ()) = tokio::join!(one, other, open);
+            let found = found.map(Kept::from);
+            assert_eq!((&one, &other), (&Ok(found.clone()), &Ok(found)), "absent keys too are asked for once");
+            assert_eq!(reads.load(Ordering::SeqCst), 1);
+            assert!(cache.shards.iter().all(|shard| locked(&shard.flights).is_empty()));
+        }
     }
 
     #[tokio::test]

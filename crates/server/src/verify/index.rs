@@ -39,7 +39,7 @@ pub struct Index {
     /// Whether memory may answer.
     gate: Arc<Gate>,
     /// Reading the log and applying it: one at a time, and one for all who want it.
-    rounds: Rounds<Result<(), StoreError>>,
+    rounds: Rounds<Result<Position, StoreError>>,
     credentials: Cache<Entry>,
     accounts: Cache<Holder>,
     catalogue: ArcSwapOption<Catalogue>,
@@ -132,14 +132,20 @@ impl Index {
         self.len() == 0
     }
 
-    /// Applies every change committed so far. When it returns, no answer rests on anything older.
+    /// Applies every change committed so far, and gives where the log stood. When it returns, no answer rests on anything older.
     ///
     /// # Errors
     /// When the database is not available.
-    pub async fn catch_up(&self) -> Result<(), StoreError> {
+    pub async fn catch_up(&self) -> Result<Position, StoreError> {
         let round = || async {
-            let log = self.store.prompt_reader().await?.log_after(self.position()).await?;
-            self.apply(log)
+            let mut reader = self.store.prompt_reader().await?;
+            let log = reader.log_after(self.position()).await?;
+            if self.gate.mode != Mode::Lease {
+                // a lease is renewed by a COMMIT; who only reads would go on reading what a former primary says
+                reader.assure_primary().await?;
+            }
+            let position = log.position;
+            self.apply(log).map(|()| position)
         };
         self.rounds.join(round).await
     }
@@ -153,8 +159,13 @@ impl Index {
         Ok(rev)
     }
 
+    /// Which primary told what is in memory.
+    pub(crate) fn timeline(&self) -> u32 {
+        self.timeline.load(Ordering::SeqCst)
+    }
+
     fn position(&self) -> Position {
-        Position { epoch: self.epoch.load(Ordering::SeqCst), rev: self.applied(), timeline: self.timeline.load(Ordering::SeqCst) }
+        Position { epoch: self.epoch.load(Ordering::SeqCst), rev: self.applied(), timeline: self.timeline() }
     }
 
     /// Publishes, then evicts. Nothing can fail or be broken off in between: what was not evicted then would never be.
@@ -278,7 +289,7 @@ impl Index {
         match self.gate.mode {
             Mode::Lease if self.gate.is_open() => {}
             Mode::Lease => return Err(CannotSay),
-            Mode::ReadIndex | Mode::Direct => Box::pin(self.catch_up()).await?,
+            Mode::ReadIndex | Mode::Direct => drop(Box::pin(self.catch_up()).await?),
         }
         if self.has_lost() { Err(CannotSay) } else { Ok(()) }
     }

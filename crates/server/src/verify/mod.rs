@@ -17,6 +17,7 @@ pub(crate) mod api;
 pub(crate) mod batch;
 mod cache;
 mod canary;
+mod challenge;
 mod check;
 mod entry;
 mod envoy;
@@ -38,6 +39,7 @@ mod uses;
 
 pub use cache::Kept;
 pub(crate) use canary::{CanaryAnswer, PATH as CANARY, accepts_canary, answer as canary_endpoint};
+pub(crate) use challenge::Challenges;
 pub(crate) use check::{CheckResponse, PATH as CHECK, answer_check, answer_the_same, check as check_endpoint};
 pub(crate) use entry::seal_context;
 pub use entry::{Entry, Holder};

@@ -73,7 +73,7 @@ async fn judged<F: Fields>(app: &App, question: &Question<'_, F>, moment: Moment
     match verify_at(app, question, moment).await {
         Verdict::Allowed(allowed) => Reply::Yes(Identity::of(&allowed, question.request_id), allowed.rate),
         Verdict::Refused(refusal, missing) => {
-            let (challenge, retry_after) = (challenge(refusal, missing.as_deref()), retry_after(refusal));
+            let (challenge, retry_after) = (app.challenges.of(refusal, missing.as_deref()), retry_after(refusal));
             let denial = if missing.is_some() {
                 Denial::of(&Problem::refused(refusal, missing), question.request_id)
             } else {
@@ -178,19 +178,6 @@ fn write_rate(headers: &mut HeaderMap, rate: Option<Rate>) {
         if let Ok(value) = HeaderValue::try_from(value) {
             headers.insert(HeaderName::from_static(name), value);
         }
-    }
-}
-
-/// The challenge of RFC 6750, section 3. All of it in one field: nginx before 1.23 passes on only the first.
-fn challenge(refusal: Refusal, missing: Option<&str>) -> Option<HeaderValue> {
-    match (refusal, missing.unwrap_or_default()) {
-        (Refusal::NoCredential, _) => Some(HeaderValue::from_static(r#"Bearer realm="claviger""#)),
-        (Refusal::Unauthenticated | Refusal::Replayed, _) => Some(HeaderValue::from_static(r#"Bearer realm="claviger", error="invalid_token""#)),
-        (Refusal::InsufficientScope, "") => Some(HeaderValue::from_static(r#"Bearer realm="claviger", error="insufficient_scope""#)),
-        (Refusal::InsufficientScope, missing) => {
-            HeaderValue::try_from(format!(r#"Bearer realm="claviger", error="insufficient_scope", scope="{missing}""#)).ok()
-        }
-        _ => None,
     }
 }
 

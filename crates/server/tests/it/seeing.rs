@@ -126,6 +126,48 @@ async fn with_a_bounded_wait_a_silent_node_makes_it_202_with_a_deadline_and_revo
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_account_is_shown_as_suspending_on_every_node_until_it_is_suspended_on_all() {
+    let one = World::with(short_leases(), Some(claviger_testkit::postgres::Cluster::shared().fresh_database()), kinds()).await;
+    let other = one.beside(Partial { revocation_wait: Some(Wait::Bounded), ..Partial::default() }).await;
+    let (acme, firm) = (one.account("corporate", "Acme").await, one.account("corporate", "Firm").await);
+    let (path, list, page) = (format!("/v1/accounts/{acme}"), "/v1/accounts", format!("/operator/accounts/{acme}"));
+    let staff = other.operator_person().await;
+    add_silent_node(&one).await;
+    let suspend = async {
+        let changed = one.operator().patch(&path, json!({ "status": "suspended" })).await;
+        assert_eq!((changed.status, changed.json()["status"].as_str()), (200, Some("suspended")), "it returns when it is true: {changed:?}");
+    };
+    let look = async {
+        let shown = loop {
+            let shown = other.operator().get(&path).await.json();
+            assert_ne!(shown["status"], "suspended", "before it is true");
+            if shown["status"] == "suspending" {
+                break shown;
+            }
+        };
+        assert!(shown["settles_by"].is_string(), "{shown}");
+        let listed = other.operator().get(list).await.json();
+        let of = |id: &str| listed["items"].as_array().and_then(|items| items.iter().find(|item| item["id"] == id)).cloned().expect("listed");
+        assert_eq!((&of(&acme)["status"], of(&acme)["settles_by"].is_string()), (&json!("suspending"), true), "{listed}");
+        assert_eq!((&of(&firm)["status"], of(&firm).get("settles_by")), (&json!("active"), None), "{listed}");
+        let text = staff.get(&page).await.text();
+        assert!(text.contains("Suspending… Some node may still accept its credentials, for ") && !text.contains(">Suspended<"), "{text}");
+        let text = staff.get("/operator").await.text();
+        assert!(text.contains("Suspending…") && !text.contains("Suspended"), "{text}");
+        // whoever cannot wait is told the same by the answer itself
+        let later = other.operator().patch(&format!("/v1/accounts/{firm}"), json!({ "status": "suspended" })).await;
+        let body = later.json();
+        assert_eq!((later.status, &body["status"], &body["settles_by"]), (202, &json!("suspending"), &json!(later.header("effective-at"))));
+    };
+    tokio::join!(suspend, look);
+    for node in [&one, &other] {
+        let shown = node.operator().get(&path).await.json();
+        assert_eq!((&shown["status"], shown.get("settles_by")), (&json!("suspended"), None), "{shown}");
+    }
+    assert!(staff.get(&page).await.text().contains("Suspended"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_console_says_on_how_many_nodes_a_change_is_true_and_on_one_nothing_of_nodes() {
     let world = World::postgres().await;
     let acme = world.account("corporate", "Acme").await;
@@ -141,6 +183,25 @@ async fn the_console_says_on_how_many_nodes_a_change_is_true_and_on_one_nothing_
     let staff = world.operator_person().await;
     let page = staff.get("/operator/cluster").await.text();
     assert!(page.contains("Kept: nothing that is known weakens it") && page.contains("this node"), "{page}");
+}
+
+/// What nobody remembers is shown as under way after a failover, and by a process that starts during one.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_database_remembers_now_and_then_how_far_everything_is_true_postgres() {
+    let world = World::postgres().await;
+    let look = async || world.app.store.reader().await.expect("a reader").cluster().await.expect("a look");
+    assert_eq!(look().await.safe_rev, 0, "not for every change");
+    world.database.as_ref().expect("PostgreSQL").run("UPDATE revision SET rev = rev + 2000; NOTIFY claviger_rev");
+    let remembered = async {
+        loop {
+            let seen = look().await;
+            if seen.safe_rev == seen.position.rev {
+                break;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(std::time::Duration::from_secs(60), remembered).await.expect("a heartbeat remembers it");
 }
 
 on_both_engines! {

@@ -52,6 +52,25 @@ async fn a_standby_is_not_taken_for_a_primary_postgres() {
     assert!(refused.to_string().contains("standby"), "{refused}");
 }
 
+/// It can still be read from, and nobody there need know that another has taken over.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_former_primary_cannot_show_that_it_is_one_where_a_commit_waits_for_a_standby_postgres() {
+    let old = Cluster::start_with(Fsync::Off);
+    let database = old.fresh_database();
+    let new = old.standby();
+    let store = Store::open_postgres(database.url()).await.expect("opened");
+    let assured = async || store.prompt_reader().await.expect("a reader").assure_primary().await;
+    assured().await.expect("no commit waits for anyone: nothing can be shown");
+    old.commit_waits_for_standby(true);
+    assured().await.expect("its standby follows");
+    new.promote();
+    store.reader().await.expect("a reader").position().await.expect("it can be read from");
+    let refused = assured().await;
+    assert!(matches!(refused, Err(StoreError::Unavailable(_))), "{refused:?}");
+    old.commit_waits_for_standby(false);
+    assured().await.expect("the control: it commits by itself");
+}
+
 /// The server calls such a COMMIT a success, with a warning. A failover would lose it.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_commit_whose_wait_for_the_standby_is_broken_off_has_an_unknown_outcome_postgres() {

@@ -20,6 +20,7 @@ mod failover;
 mod faults;
 mod history;
 mod link;
+mod lossy_failover;
 mod namespaces;
 mod nodes;
 mod page;
