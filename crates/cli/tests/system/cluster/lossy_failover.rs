@@ -49,7 +49,7 @@ impl Scene {
         for key in &deleted {
             assert!(nodes.delete(0, key), "three healthy nodes");
             for node in 0..3 {
-                assert_eq!(nodes.verify(node, key), Some(Verdict::Refused), "node {node}");
+                assert_eq!(nodes.decide(node, key), Verdict::Refused, "node {node}");
             }
         }
         let youngest = nodes.keys(1).pop().expect("one");
@@ -167,5 +167,5 @@ fn a_failover_to_a_standby_that_has_everything_loses_no_revocation() {
 }
 
 fn copy(key: &Key) -> Key {
-    Key { account: key.account.clone(), id: key.id.clone(), token: key.token.clone(), deleted: key.deleted.clone(), waited: key.waited.clone() }
+    Key { account: key.account.clone(), id: key.id.clone(), token: key.token.clone(), deleted: key.deleted.clone(), settled: key.settled.clone() }
 }
