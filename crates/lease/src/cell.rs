@@ -30,7 +30,9 @@ impl Held {
         self.real.store(real, Ordering::SeqCst);
     }
 
-    /// Whether memory may be asked now: see [`Lease::may_serve`]. The clock is read last: a lease renewed meanwhile must not begin after it.
+    /// Whether memory may be asked: see [`Lease::may_serve`]. `clock` is read after the lease: one renewed meanwhile must not begin after it.
+    /// A reading from before is as good, if it was taken after the question came and memory is asked after this: yes then means that the lease ran
+    /// when the question was there. Its no may be wrong, for a renewal may have begun since.
     pub fn may_serve(&self, clock: impl FnOnce() -> Reading) -> bool {
         self.age(clock) < self.terms.lease
     }

@@ -34,6 +34,8 @@ enum Without {
     EvictingFirst,
     /// Answers from memory though the lease is over.
     Lease,
+    /// Takes a reading of the clocks from before the question for one of now.
+    ReadingAfterTheQuestion,
     /// Counts the lease from the reply.
     LeaseFromTheRequest,
     /// Returns after COMMIT.
@@ -104,9 +106,14 @@ impl Node {
         self.database.lock().expect("not poisoned").acked = revision;
     }
 
-    /// `Index::credential` and `Cache::get_or_read`; None when it cannot say.
+    /// A question, which begins with a reading of the clocks.
     fn verify(&self) -> Option<i64> {
-        if !self.held.may_serve(|| self.clock()) && self.without != Without::Lease {
+        self.verify_as_of(self.clock())
+    }
+
+    /// `Index::in_memory`, `Index::credential` and `Cache::read`; None when it cannot say.
+    fn verify_as_of(&self, reading: Reading) -> Option<i64> {
+        if !self.held.may_serve(|| reading) && !self.held.may_serve(|| self.clock()) && self.without != Without::Lease {
             return None;
         }
         let kept = self.kept.load(SeqCst);
@@ -173,8 +180,10 @@ fn goes_wrong(without: Without, kept: i64) -> bool {
             let node = node.clone();
             move || node.verify()
         });
+        let before = node.clock();
         change(&database, &clock, terms, without);
-        if node.verify() == Some(0) {
+        let answer = if without == Without::ReadingAfterTheQuestion { node.verify_as_of(before) } else { node.verify() };
+        if answer == Some(0) {
             seen.store(true, Relaxed);
         }
         renewer.join().expect("it ends");
@@ -200,6 +209,7 @@ fn without_any_one_of_its_rules_some_interleaving_goes_wrong() {
         (Without::CheckedFills, NOTHING_KEPT),
         (Without::EvictingFirst, 0),
         (Without::Lease, 0),
+        (Without::ReadingAfterTheQuestion, 0),
         (Without::LeaseFromTheRequest, 0),
         (Without::Barrier, 0),
     ] {
