@@ -26,12 +26,7 @@ pub struct Ended {
 
 macro_rules! taking {
     ($locking:literal) => {
-        concat!(
-            "SELECT ",
-            columns!(),
-            " FROM credential c JOIN json_each($1) e ON e.key = c.id WHERE c.account_id = e.value ->> 'account'",
-            $locking
-        )
+        concat!("SELECT ", columns!(), " FROM credential c JOIN json_each($1) e ON e.key = c.id WHERE c.account_id = e.value ->> 'account'", $locking)
     };
 }
 
@@ -39,8 +34,7 @@ const UPDATE: &str = "UPDATE credential SET state = e.value ->> 'state', access_
      ended_at = CAST(e.value ->> 'at' AS BIGINT), ended_by = e.value ->> 'by', end_reason = e.value ->> 'reason' \
      FROM json_each($1) e WHERE credential.id = e.key";
 /// In the order of everyone who locks several, so that nobody waits for one who waits for them.
-const LOCK_SECRETS: &str =
-    "SELECT id FROM credential_secret WHERE credential_id IN (SELECT key FROM json_each($1)) ORDER BY id FOR UPDATE";
+const LOCK_SECRETS: &str = "SELECT id FROM credential_secret WHERE credential_id IN (SELECT key FROM json_each($1)) ORDER BY id FOR UPDATE";
 const FORGET: &str = "DELETE FROM credential_secret WHERE credential_id IN (SELECT key FROM json_each($1))";
 
 impl Tx {

@@ -35,6 +35,7 @@ pub mod accounts;
 pub mod catalogue;
 pub mod cluster;
 pub mod credentials;
+mod ending;
 pub mod members;
 pub mod once;
 pub mod operator_keys;
@@ -69,6 +70,7 @@ pub struct Inner {
     pub index: Index,
     /// The nodes, and what every change waits for.
     pub cluster: Cluster,
+    endings: ending::Endings,
     pub(crate) metrics: Metrics,
     pub(crate) passwords: Passwords,
     pub(crate) redactor: Redactor,
@@ -147,6 +149,7 @@ impl App {
             tokens,
             index,
             cluster,
+            endings: ending::Endings::default(),
             metrics,
             passwords,
             redactor,
@@ -229,32 +232,35 @@ impl App {
     /// Commits, and does not return before it is true on every node, or before it is known until when it will be. Goes on even if the
     /// caller goes away.
     pub(crate) async fn commit(&self, tx: Tx, recorded: Recorded) -> Result<(), StoreError> {
-        self.until_true(tx.commit(recorded)).await
-    }
-
-    /// For what was found done already: whoever did it may not have waited until it was true everywhere.
-    pub(crate) async fn settle(&self) -> Result<(), StoreError> {
-        self.store.confirm().await?;
-        self.until_true(std::future::ready(Ok(()))).await
-    }
-
-    async fn until_true(&self, commit: impl Future<Output = Result<(), StoreError>> + Send + 'static) -> Result<(), StoreError> {
-        let app = self.clone();
         let (tells, progress) = watch::channel(Progress::default());
-        let change = tokio::spawn(async move {
-            commit.await?;
-            tells.send_replace(Progress::COMMITTED);
-            // committed and not settled is "unknown" to the caller: trying again settles again
-            let settled = app.cluster.settle(&app.index, &tells).await;
-            if let (Err(error), true) = (&settled, tells.is_closed()) {
-                tracing::warn!(%error, "a change whose caller was told to expect it, or went away, could not be followed to its end; it is true after the longest wait");
+        let app = self.clone();
+        tokio::spawn(async move { app.follow(tx.commit(recorded).await, tells).await });
+        self.wait_for(progress).await
+    }
+
+    /// Follows a change that was committed, or was not, to its end, and tells whoever waits for it. To be run in a task of its own.
+    async fn follow(&self, committed: Result<(), StoreError>, tells: watch::Sender<Progress>) {
+        let settled = match committed {
+            Ok(()) => {
+                tells.send_replace(Progress::COMMITTED);
+                // committed and not settled is "unknown" to the caller: trying again settles again
+                let settled = self.cluster.settle(&self.index, &tells).await;
+                if let (Err(error), true) = (&settled, tells.is_closed()) {
+                    tracing::warn!(%error, "a change whose caller was told to expect it, or went away, could not be followed to its end; it is true after the longest wait");
+                }
+                settled
             }
-            settled
-        });
+            Err(error) => Err(error),
+        };
+        tells.send_modify(|progress| progress.ended = Some(settled));
+    }
+
+    /// Waits for a change that is being followed, as long as this request would.
+    async fn wait_for(&self, mut progress: watch::Receiver<Progress>) -> Result<(), StoreError> {
         let settled = if self.settings.revocation_wait == Some(Wait::Bounded) && crate::cluster::tells_later() {
-            self.cluster.wait_a_little(change, progress).await?
+            self.cluster.wait_a_little(progress).await?
         } else {
-            change.await.map_err(|error| StoreError::Unknown(error.to_string()))??
+            crate::cluster::ended(&mut progress).await?
         };
         crate::cluster::tell(settled);
         Ok(())
