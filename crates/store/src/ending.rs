@@ -1,16 +1,17 @@
 //! Ending many credentials at once: as many statements for a thousand as for one.
 //!
-//! Lists go as one JSON object each, which both engines read alike: `json_each` has a column `key`, and `->>` gives a member as text.
+//! Lists go as one JSON object each, which both engines read alike.
 use claviger_domain::{
     credential::{Credential, Reason},
     event::Event,
     id::{AccountId, CredentialId},
 };
-use serde_json::{Value as Json, json};
+use serde_json::json;
 
 use crate::{
     Recorded, StoreError, Tx,
     credential::{access_words, columns, credential},
+    value::{keys, object},
 };
 
 /// A credential that ended, and what tells of it.
@@ -78,7 +79,7 @@ impl Tx {
             });
             (credential.id.to_string(), columns)
         }))];
-        let forgotten = [object(ended.iter().filter(|ended| ended.forgets).map(|ended| (ended.credential.id.to_string(), Json::Null)))];
+        let forgotten = [keys(ended.iter().filter(|ended| ended.forgets).map(|ended| ended.credential.id.to_string()))];
         let mut statements = vec![(UPDATE, updates.as_slice())];
         if self.has_rivals() {
             statements.push((LOCK_SECRETS, forgotten.as_slice()));
@@ -86,8 +87,4 @@ impl Tx {
         statements.push((FORGET, forgotten.as_slice()));
         self.record_all(&statements, &ended.iter().map(|ended| &ended.event).collect::<Vec<_>>()).await
     }
-}
-
-fn object(members: impl Iterator<Item = (String, Json)>) -> crate::value::Value {
-    Json::Object(members.collect()).to_string().into()
 }

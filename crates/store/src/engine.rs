@@ -225,7 +225,7 @@ impl Tx {
         if events.is_empty() {
             return Err(StoreError::Unusable("a change that no event tells of".into()));
         }
-        let written = [event::as_json(events).into()];
+        let written = [event::as_json(events)];
         let statements: Vec<_> = statements.iter().copied().chain([(event::INSERT_ALL, written.as_slice())]).collect();
         self.execute_all(&statements).await?;
         Ok(Recorded(()))

@@ -4,7 +4,7 @@ use claviger_domain::{event::Event, id::AccountId, time::Timestamp};
 use crate::{
     Reader, StoreError, Tx,
     page::{Page, PageRequest},
-    value::Row,
+    value::{Row, Value, object},
 };
 
 /// A line as read back.
@@ -69,7 +69,7 @@ pub(crate) const INSERT_ALL: &str = "INSERT INTO event (id, at, account_id, acto
      value ->> 'detail', value ->> 'request_id', value ->> 'source' FROM json_each($1)";
 
 /// Events as one parameter.
-pub(crate) fn as_json(events: &[&Event]) -> String {
+pub(crate) fn as_json(events: &[&Event]) -> Value {
     let one = |event: &&Event| {
         let columns = serde_json::json!({
             "at": event.at.micros(),
@@ -83,7 +83,7 @@ pub(crate) fn as_json(events: &[&Event]) -> String {
         });
         (event.id.to_string(), columns)
     };
-    serde_json::Value::Object(events.iter().map(one).collect()).to_string()
+    object(events.iter().map(one))
 }
 
 /// Which events are wanted; what is absent does not restrict.

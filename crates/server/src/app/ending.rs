@@ -3,11 +3,7 @@
 //! A commit waits for the disk, and on PostgreSQL for the commit before it, whichever node made that: one for each would be a few hundred in a second.
 //! So while one is being made, whoever comes waits, and all who waited share the next: one revision, one commit, one barrier. A lone one waits for nobody. Who
 //! asks for what cannot be done is told so alone. Nobody waits for a credential that another keeps but who asked for that very one.
-use std::{
-    collections::HashMap,
-    sync::{Mutex, PoisonError},
-    time::Duration,
-};
+use std::collections::HashMap;
 
 use claviger_domain::{
     access::Access,
@@ -19,31 +15,14 @@ use claviger_domain::{
 };
 use claviger_store::{StoreError, Tx, ending::Ended};
 use serde_json::json;
-use tokio::{
-    sync::{oneshot, watch},
-    time::timeout,
-};
+use tokio::sync::{oneshot, watch};
 
 use super::App;
 use crate::{cluster::Progress, problem::Problem, request::Context};
 
-/// As many ask together, at most.
-const TOGETHER: usize = 1_000;
-
-/// How long those before are waited for: much longer than a commit should take.
-const LONGEST_TURN: Duration = Duration::from_millis(250);
-
-/// Those who wait.
-#[derive(Debug, Default)]
-pub(super) struct Endings {
-    waiting: Mutex<Vec<Asked>>,
-    /// Held by whoever ends for those who wait. Each who asks tries to, so nobody is forgotten; most find it done.
-    turn: tokio::sync::Mutex<()>,
-}
-
 /// What someone asks for: all of it, or none with the reason.
 #[derive(Debug)]
-struct Asked {
+pub(super) struct Asked {
     context: Context,
     grant: Grant<ManageCredentials>,
     ending: kind::Ending,
@@ -72,27 +51,12 @@ pub(super) async fn end(
     let (answer, answered) = oneshot::channel();
     let asked =
         Asked { context: context.clone(), grant: grant.clone(), ending: rules.ending, restorable: rules.restore, ids: ids.to_vec(), reason, answer };
-    app.endings.waiting.lock().unwrap_or_else(PoisonError::into_inner).push(asked);
+    app.endings.add(asked);
     let task = app.clone();
-    // not ours to break off by going away: others are in it
-    tokio::spawn(async move { end_waiting(&task).await });
+    tokio::spawn(async move { task.endings.take_turn(|together| end_together(&task, together)).await });
     let Answer { credentials, progress } = answered.await.map_err(|error| Problem::from(StoreError::Unknown(error.to_string())))??;
     app.wait_for(progress).await?;
     Ok(credentials)
-}
-
-/// Ends what those who wait ask for, when it is our turn.
-async fn end_waiting(app: &App) {
-    // a commit on a connection that is gone must not keep the others from going on by another
-    let _turn = timeout(LONGEST_TURN, app.endings.turn.lock()).await;
-    let together: Vec<_> = {
-        let mut waiting = app.endings.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-        let count = waiting.len().min(TOGETHER);
-        waiting.drain(..count).collect()
-    };
-    if !together.is_empty() {
-        end_together(app, together).await;
-    }
 }
 
 /// Ends what nobody else keeps; whoever asked for anything else is given a transaction of their own, which waits.

@@ -14,8 +14,9 @@ use claviger_domain::{
     token::Format,
 };
 use claviger_lease::Terms;
-use claviger_store::{Recorded, Store, StoreError, Tx};
-use tokio::sync::watch;
+use claviger_store::{Recorded, Store, StoreError, Tx, operator_key::OperatorKey};
+use gathering::{Gathering, Question};
+use tokio::sync::{oneshot, watch};
 
 use crate::{
     clock::Clock,
@@ -36,6 +37,7 @@ pub mod catalogue;
 pub mod cluster;
 pub mod credentials;
 mod ending;
+mod gathering;
 pub mod members;
 pub mod once;
 pub mod operator_keys;
@@ -70,7 +72,9 @@ pub struct Inner {
     pub index: Index,
     /// The nodes, and what every change waits for.
     pub cluster: Cluster,
-    endings: ending::Endings,
+    endings: Gathering<ending::Asked>,
+    account_questions: Gathering<Question<AccountId, Account>>,
+    operator_key_questions: Gathering<Question<String, OperatorKey>>,
     pub(crate) metrics: Metrics,
     pub(crate) passwords: Passwords,
     pub(crate) redactor: Redactor,
@@ -149,7 +153,9 @@ impl App {
             tokens,
             index,
             cluster,
-            endings: ending::Endings::default(),
+            endings: Gathering::default(),
+            account_questions: Gathering::default(),
+            operator_key_questions: Gathering::default(),
             metrics,
             passwords,
             redactor,
@@ -169,9 +175,41 @@ impl App {
         self.tokens.issuer()
     }
 
+    /// The account with this id, read just now: by one statement for all who ask meanwhile.
+    async fn find_account(&self, id: AccountId) -> Result<Option<Account>, StoreError> {
+        let (tells, told) = oneshot::channel();
+        self.account_questions.add((id, tells));
+        let app = self.clone();
+        tokio::spawn(async move {
+            let store = &app.store;
+            let read = |ids: Vec<AccountId>| async move {
+                let found = store.reader().await?.find_accounts(&ids).await?;
+                Ok(found.into_iter().map(|account| (account.id, account)).collect())
+            };
+            app.account_questions.take_turn(|questions| gathering::answer(questions, read)).await;
+        });
+        gathering::answered(told).await
+    }
+
+    /// The living operator key with this public part, read just now: by one statement for all who ask meanwhile.
+    async fn find_operator_key(&self, public_id: &str) -> Result<Option<OperatorKey>, StoreError> {
+        let (tells, told) = oneshot::channel();
+        self.operator_key_questions.add((public_id.to_owned(), tells));
+        let app = self.clone();
+        tokio::spawn(async move {
+            let store = &app.store;
+            let read = |public_ids: Vec<String>| async move {
+                let found = store.reader().await?.find_operator_keys(&public_ids).await?;
+                Ok(found.into_iter().map(|key| (key.public_id.clone(), key)).collect())
+            };
+            app.operator_key_questions.take_turn(|questions| gathering::answer(questions, read)).await;
+        });
+        gathering::answered(told).await
+    }
+
     /// The account with this id, and proof that `actor` may do `P` there.
     pub(crate) async fn permit<P: Permission>(&self, context: &Context, actor: &Actor, account: AccountId) -> Result<Grant<P>, Problem> {
-        let mut found = self.store.reader().await?.find_account(account).await?.ok_or_else(Problem::not_found)?;
+        let mut found = self.find_account(account).await?.ok_or_else(Problem::not_found)?;
         if matches!(actor, Actor::Member { .. }) && accounts::is_any_above_suspended(self, &found).await? {
             // to its people an account below a suspended one is suspended
             found.status = Status::Suspended;

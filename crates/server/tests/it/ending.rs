@@ -34,6 +34,16 @@ async fn made(world: &World, account: &str, count: usize) -> Vec<(Made, String)>
     all
 }
 
+/// As many as `counts` says, each number in an account of its own: ten are the most that one can have.
+async fn made_in_accounts<const N: usize>(world: &World, counts: [usize; N]) -> Vec<(Made, String)> {
+    let mut all = Vec::new();
+    for count in counts {
+        let account = world.account("corporate", "Acme").await;
+        all.extend(made(world, &account, count).await);
+    }
+    all
+}
+
 /// That these are accepted no more, and that each was ended once.
 async fn assert_ended(world: &World, all: &[(Made, String)]) {
     for (made, token) in all {
@@ -46,17 +56,13 @@ async fn assert_ended(world: &World, all: &[(Made, String)]) {
 
 on_both_engines! {
     async fn each_of_many_deletions_at_once_has_its_own_answer(world) {
-        let mut all = Vec::new();
         let large = world.account("corporate", "Large").await;
-        all.extend(made(&world, &large, 20).await);
-        for name in ["One", "Two", "Three", "Four"] {
-            let account = world.account("corporate", name).await;
-            all.extend(made(&world, &account, 2).await);
-        }
         let gone = made(&world, &large, 1).await;
         world.delete(&gone[0].0).await;
         let stays = made(&world, &large, 1).await;
-        let other = all[25].0.account.clone();
+        let mut all = made(&world, &large, 9).await;
+        all.extend(made_in_accounts(&world, [5, 1, 1, 9]).await);
+        let other = all[9].0.account.clone();
         let world = Arc::new(world);
         let mut paths: Vec<_> = all.iter().map(|(made, _)| path(&made.account, &made.id)).collect();
         let expected = all.len();
@@ -86,7 +92,7 @@ on_both_engines! {
 async fn who_ends_what_another_keeps_waits_alone() {
     let world = World::postgres().await;
     let acme = world.account("corporate", "Acme").await;
-    let (kept, others) = (made(&world, &acme, 1).await, made(&world, &acme, 10).await);
+    let (kept, others) = (made(&world, &acme, 1).await, made(&world, &acme, 9).await);
     let world = Arc::new(world);
     let mut keeper = world.app.store.begin().await.expect("begun");
     let (account, id): (AccountId, CredentialId) = (acme.parse().expect("an id"), kept[0].0.id.parse().expect("an id"));
@@ -108,8 +114,7 @@ async fn who_ends_what_another_keeps_waits_alone() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn each_whose_commit_was_cut_is_told_that_nobody_knows_and_can_ask_again() {
     let world = World::postgres().await;
-    let acme = world.account("corporate", "Acme").await;
-    let all = made(&world, &acme, 30).await;
+    let all = made_in_accounts(&world, [10, 10, 5, 1]).await;
     let world = Arc::new(world);
     let database = world.database.clone().expect("PostgreSQL");
     let url = database.url().to_owned();
@@ -122,7 +127,7 @@ async fn each_whose_commit_was_cut_is_told_that_nobody_knows_and_can_ask_again()
     let waiting = "DO $$ BEGIN IF NOT EXISTS (SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock') \
                    THEN RAISE 'not yet'; END IF; END $$";
     let asked = tokio::spawn({
-        let (world, paths) = (world.clone(), all.iter().map(|(made, _)| path(&acme, &made.id)).collect());
+        let (world, paths) = (world.clone(), all.iter().map(|(made, _)| path(&made.account, &made.id)).collect());
         async move { delete_all(&world, paths).await }
     });
     while !sql(waiting).await.expect("it ends") {}
@@ -136,7 +141,7 @@ async fn each_whose_commit_was_cut_is_told_that_nobody_knows_and_can_ask_again()
             _ => answer.assert_problem(503, "unavailable"),
         }
     }
-    for answer in delete_all(&world, all.iter().map(|(made, _)| path(&acme, &made.id)).collect()).await {
+    for answer in delete_all(&world, all.iter().map(|(made, _)| path(&made.account, &made.id)).collect()).await {
         assert_eq!(answer.status, 204, "{answer:?}");
     }
     assert_ended(&world, &all).await;
