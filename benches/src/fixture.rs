@@ -125,7 +125,8 @@ impl Fixture {
             }
             tx.commit_housekeeping().await?;
         }
-        Ok(self.app.index.catch_up().await?)
+        self.app.index.catch_up().await?;
+        Ok(())
     }
 
     /// See [`key`].

@@ -11,7 +11,7 @@ static FORMAT: LazyLock<Format> = LazyLock::new(|| Format::new("clv", Tag::new(&
 
 libfuzzer_sys::fuzz_target!(|data: &[u8]| {
     let Ok(text) = std::str::from_utf8(data) else { return };
-    for purpose in [Purpose::Client, Purpose::ApiKey, Purpose::Basic, Purpose::Hmac, Purpose::Operator] {
+    for purpose in [Purpose::Client, Purpose::ApiKey, Purpose::Basic, Purpose::Hmac, Purpose::Operator, Purpose::Canary] {
         if let Some(parts) = FORMAT.parse_key(purpose, text) {
             assert!(FORMAT.is_public_id(purpose, parts.public_id) && text.starts_with(parts.public_id));
         }

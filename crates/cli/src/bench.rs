@@ -17,7 +17,7 @@ use crate::{headers::Headers, print};
 const ASKED_ABOUT: [(&str, &str); 4] =
     [("x-original-method", "GET"), ("x-original-uri", "/"), ("x-forwarded-method", "GET"), ("x-forwarded-uri", "/")];
 
-/// How long after the end an answer may still take.
+/// How long a connection and its first answer may take, and any answer after the end.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// What to send, where, how much.
@@ -44,9 +44,13 @@ pub(crate) async fn run(load: &Load) -> anyhow::Result<()> {
     // all are open before the first request goes out, and each is warmed by one that does not count
     let mut connections = Vec::new();
     for _ in 0..load.connections {
-        let mut connection = connect(&address).await.with_context(|| format!("{address} does not answer"))?;
-        connection.exchange(&request).await.with_context(|| format!("{address} does not answer"))?;
-        connections.push(connection);
+        let warmed = async {
+            let mut connection = connect(&address).await?;
+            connection.exchange(&request).await?;
+            anyhow::Ok(connection)
+        };
+        let warmed = tokio::time::timeout(PATIENCE, warmed).await.map_err(anyhow::Error::from).flatten();
+        connections.push(warmed.with_context(|| format!("{address} does not answer"))?);
     }
     let started = Instant::now();
     let end = started + Duration::from_secs(load.seconds.into());

@@ -1,4 +1,4 @@
-//! A small HTTP client: what the demonstration, its sample API and `claviger verify` use to talk to Claviger as anyone would.
+//! A small HTTP client: what the demonstration, its sample API, `claviger verify` and `claviger cluster check` use to talk to Claviger as anyone would.
 use anyhow::Context;
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};

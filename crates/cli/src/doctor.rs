@@ -69,7 +69,7 @@ async fn examine(app: &App, wished: Option<u32>, found: &mut Vec<Finding>) -> an
     let (asked, about, answered) = (app.clock.now(), reader.about().await?, app.clock.now());
     let cluster = reader.cluster().await?;
     drop(reader);
-    found.push(Well(format!("database: {}, revision {}", app.store.engine_name(), cluster.rev)));
+    found.push(Well(format!("database: {}, revision {}", app.store.engine_name(), cluster.position.rev)));
     found.extend(of_the_database(&about, &cluster));
     if let Some(now) = about.now {
         // it was read some time between the two: at which end of that time the difference is greatest
@@ -130,7 +130,7 @@ fn of_the_lease(cluster: &Cluster, wished: Option<u32>) -> Vec<Finding> {
 }
 
 async fn of_a_node(node: &Node, cluster: &Cluster) -> [Finding; 2] {
-    let behind = cluster.rev - node.acked;
+    let behind = cluster.position.rev - node.acked;
     let text = format!("node {} at {}, version {}: {behind} revisions behind", node.id, node.address, node.version);
     let there = match check::who_is_at(&node.address).await {
         Some(found) if found == node.id => Well(format!("node {} answers there", node.id)),

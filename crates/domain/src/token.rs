@@ -116,6 +116,13 @@ impl Format {
         self.body_of(Purpose::Secret, text).is_some_and(|body| body.len() == SECRET + CRC && base62::is(body)) && has_own_crc(text)
     }
 
+    /// The public part of what has the length and the beginning of a whole key. Whether it was made here, [`Self::parse_key`] says.
+    #[must_use]
+    pub fn public_part<'a>(&self, purpose: Purpose, text: &'a str) -> Option<&'a str> {
+        let has_length = self.body_of(purpose, text)?.len() == ID + SECRET + CRC;
+        has_length.then(|| text.get(..text.len() - SECRET - CRC)).flatten()
+    }
+
     /// Takes a whole key apart, or None when it was not made here.
     #[must_use]
     pub fn parse_key<'a>(&self, purpose: Purpose, text: &'a str) -> Option<Parts<'a>> {
@@ -188,6 +195,8 @@ mod tests {
         let id = format.public_id(Purpose::ApiKey, &chance);
         let key = format.key(&id, &chance);
         assert_eq!(format.parse_key(Purpose::ApiKey, key.expose()), Some(Parts { public_id: &id }));
+        assert_eq!(format.public_part(Purpose::ApiKey, key.expose()), Some(id.as_str()));
+        assert!(format.public_part(Purpose::Operator, key.expose()).is_none() && format.public_part(Purpose::ApiKey, &key.expose()[1..]).is_none());
     }
 
     #[test]
@@ -223,7 +232,7 @@ mod tests {
             let format = format(7);
             let _ = (format.is_secret(&text), format.is_public_id(Purpose::Client, &text), format.parse_key(Purpose::Operator, &text), hint(&text));
             let text = format!("clv_client_{text}");
-            let _ = (format.is_public_id(Purpose::Client, &text), format.parse_key(Purpose::Client, &text));
+            let _ = (format.is_public_id(Purpose::Client, &text), format.parse_key(Purpose::Client, &text), format.public_part(Purpose::Client, &text));
         }
     }
 }

@@ -49,3 +49,29 @@ impl Barrier {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn whatever_is_seen_nobody_waits_for_longer_than_w_nor_for_less_without_every_node() {
+        let terms = Terms::of(Duration::from_secs(10)).expect("in range");
+        let barrier = Barrier::new(7, Reading { boot: 100, real: 0 });
+        let last = Reading { boot: 100 + terms.wait - 1, real: 0 };
+        let over = Reading { boot: 100 + terms.wait, real: 0 };
+        let sight = |settled, lowest| Some(Sight { settled, lowest });
+        for unsure in [None, sight(true, Some(6)), sight(false, Some(7)), sight(false, None)] {
+            assert_eq!(
+                (barrier.decide(last, terms, unsure), barrier.decide(over, terms, unsure)),
+                (Decision::Wait, Decision::Outlasted),
+                "{unsure:?}"
+            );
+        }
+        for sure in [sight(true, Some(7)), sight(true, None)] {
+            assert_eq!(barrier.decide(barrier.committed, terms, sure), Decision::Confirmed, "{sure:?}");
+        }
+    }
+}

@@ -6,14 +6,23 @@ use crate::{Barrier, Decision, Reading, Sight, Terms};
 /// How many barriers one process keeps per [`Terms::wait`]: what comes in between is covered by the next.
 const KEPT: i64 = 32;
 
+/// What a revision counts in. Revision 7 of another one is another change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct History {
+    /// A person begins another one when revisions were lost.
+    pub epoch: i64,
+    /// Each primary that takes over begins another one: it may have lost the last revisions, and have counted them anew.
+    pub timeline: u32,
+}
+
 /// Where the log stood at a look, and what the database remembers of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Stand {
-    /// Another one is another history, and tells nothing of this one.
-    pub epoch: i64,
+    /// Another one tells nothing of this one.
+    pub history: History,
     /// The revision of then.
     pub rev: i64,
-    /// Up to which somebody outlasted every lease.
+    /// Up to which somebody found that everything is true on every node.
     pub remembered: i64,
 }
 
@@ -30,7 +39,7 @@ pub struct Horizon {
 impl Horizon {
     /// Takes in a look that was answered before `now`. `sight` is of *every* row, the looker's own too.
     pub fn observe(&mut self, now: Reading, terms: Terms, stand: Stand, sight: Sight) {
-        if self.stand.is_some_and(|before| before.epoch != stand.epoch || stand.rev < before.rev) {
+        if self.stand.is_some_and(|before| before.history != stand.history || stand.rev < before.rev) {
             *self = Self::default();
         }
         self.stand = Some(stand);
@@ -38,21 +47,22 @@ impl Horizon {
             Sight { settled: true, lowest } => lowest.unwrap_or(stand.rev),
             Sight { settled: false, .. } => 0,
         };
-        self.reach(confirmed.max(stand.remembered));
+        self.reach(stand.history, confirmed.max(stand.remembered));
         let latest = self.waiting.back().copied();
         let is_new = stand.rev > self.safe.max(latest.map_or(0, |latest| latest.rev));
         if is_new && latest.is_none_or(|latest| now.least_since(latest.committed) >= terms.wait / KEPT) {
             self.waiting.push_back(Barrier::new(stand.rev, now));
         }
         if let Some(over) = self.waiting.iter().rev().find(|barrier| barrier.decide(now, terms, None) == Decision::Outlasted) {
-            self.reach(over.rev);
+            self.reach(stand.history, over.rev);
         }
     }
 
-    /// A barrier of this process is through.
-    pub fn reach(&mut self, rev: i64) {
+    /// A barrier of this process is through. Of a history that was not looked at last it tells nothing.
+    pub fn reach(&mut self, history: History, rev: i64) {
+        let Some(stand) = self.stand.filter(|stand| stand.history == history) else { return };
         // never beyond what has been seen to exist
-        self.safe = self.safe.max(self.stand.map_or(rev, |stand| rev.min(stand.rev)));
+        self.safe = self.safe.max(rev.min(stand.rev));
         while self.waiting.front().is_some_and(|barrier| barrier.rev <= self.safe) {
             self.waiting.pop_front();
         }
@@ -62,12 +72,6 @@ impl Horizon {
     #[must_use]
     pub fn safe(&self) -> Option<i64> {
         self.stand.map(|_| self.safe)
-    }
-
-    /// The history of the last look; None before the first.
-    #[must_use]
-    pub fn epoch(&self) -> Option<i64> {
-        self.stand.map(|stand| stand.epoch)
     }
 
     /// After how long `rev` is true everywhere at the latest.
@@ -88,8 +92,10 @@ mod tests {
         Reading { boot, real: 0 }
     }
 
+    const FIRST: History = History { epoch: 1, timeline: 1 };
+
     const fn stand(rev: i64) -> Stand {
-        Stand { epoch: 1, rev, remembered: 0 }
+        Stand { history: FIRST, rev, remembered: 0 }
     }
 
     const fn all_at(lowest: i64) -> Sight {
@@ -136,10 +142,38 @@ mod tests {
     fn another_history_begins_anew() {
         let mut horizon = Horizon::default();
         horizon.observe(at(0), TERMS, stand(7), all_at(7));
-        horizon.observe(at(1), TERMS, Stand { epoch: 2, ..stand(7) }, all_at(3));
+        let next = Stand { history: History { epoch: 2, ..FIRST }, ..stand(7) };
+        horizon.observe(at(1), TERMS, next, all_at(3));
         assert_eq!(horizon.safe(), Some(3));
-        horizon.observe(at(2), TERMS, Stand { epoch: 2, ..stand(2) }, all_at(1));
+        horizon.observe(at(2), TERMS, Stand { rev: 2, ..next }, all_at(1));
         assert_eq!(horizon.safe(), Some(1), "revisions are missing");
+    }
+
+    #[test]
+    fn another_primary_may_have_counted_other_changes() {
+        let mut horizon = Horizon::default();
+        horizon.observe(at(0), TERMS, stand(7), all_at(7));
+        let promoted = Stand { history: History { timeline: 2, ..FIRST }, rev: 9, remembered: 4 };
+        horizon.observe(at(1), TERMS, promoted, Sight { settled: false, lowest: Some(9) });
+        assert_eq!((horizon.safe(), horizon.rest(at(1), TERMS, 7)), (Some(4), Duration::from_nanos(120)), "what it remembers itself is true");
+        horizon.observe(at(121), TERMS, promoted, Sight { settled: false, lowest: Some(9) });
+        assert_eq!(horizon.safe(), Some(9));
+    }
+
+    #[test]
+    fn a_barrier_of_another_history_reaches_nothing() {
+        let mut horizon = Horizon::default();
+        horizon.reach(FIRST, 7);
+        assert_eq!(horizon.safe(), None, "nothing was looked at");
+        horizon.observe(at(0), TERMS, stand(9), all_at(5));
+        for other in [History { epoch: 2, ..FIRST }, History { timeline: 2, ..FIRST }] {
+            horizon.reach(other, 7);
+            assert_eq!(horizon.safe(), Some(5), "{other:?}");
+        }
+        horizon.reach(FIRST, 7);
+        assert_eq!(horizon.safe(), Some(7));
+        horizon.reach(FIRST, 12);
+        assert_eq!(horizon.safe(), Some(9), "no further than was seen");
     }
 
     #[test]

@@ -28,7 +28,7 @@ mod watch;
 
 pub use barrier::{Barrier, Decision, Sight};
 pub use cell::Held;
-pub use horizon::{Horizon, Stand};
+pub use horizon::{History, Horizon, Stand};
 pub use lease::{Attempt, Lease, Write};
 pub use primary::Primary;
 pub use terms::Terms;

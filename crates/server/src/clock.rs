@@ -9,6 +9,8 @@ use std::{
 
 use claviger_domain::{chance::Chance, time::Timestamp};
 
+use crate::cluster::Reading;
+
 /// What time it is.
 #[derive(Clone, Debug)]
 pub enum Clock {
@@ -34,6 +36,14 @@ impl Clock {
                 Timestamp::from_micros(i64::try_from(since.as_micros()).unwrap_or(i64::MAX))
             }
             Self::Frozen(at) => Timestamp::from_micros(at.load(Ordering::SeqCst)),
+        }
+    }
+
+    /// Now, by a reading of the machine's own clocks that was just taken.
+    pub(crate) fn now_at(&self, reading: Reading) -> Timestamp {
+        match self {
+            Self::System => Timestamp::from_micros(reading.real / 1_000),
+            Self::Frozen(_) => self.now(),
         }
     }
 

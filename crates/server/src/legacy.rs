@@ -22,7 +22,7 @@ use crate::{
     app::{App, credentials},
     problem::Problem,
     request::Context,
-    verify::{self, Entry, No},
+    verify::{self, Entry, Kept, No},
 };
 
 /// Answers `checkUser`, and `NEWPASSWORD` of the text protocol, in the form they came in.
@@ -70,7 +70,7 @@ async fn by_text(app: &App, context: &Context, body: &[u8]) -> Result<Response, 
 }
 
 /// The living credential behind a login; None when it is not one. Too many failures are told like a wrong password: these transports know no other word.
-async fn log_in(app: &App, context: &Context, login: &Login) -> Result<Option<std::sync::Arc<Entry>>, Problem> {
+async fn log_in(app: &App, context: &Context, login: &Login) -> Result<Option<Kept<Entry>>, Problem> {
     match verify::password(app, &login.username, &login.password, context.source).await {
         Ok(entry) => {
             let living = verify::is_living(app, &entry, context.source).await.map_err(|_| Problem::unavailable("legacy"))?;

@@ -1,7 +1,10 @@
 //! What is counted, in OpenMetrics. Names are a public contract, snapshot-tested.
 use std::{
-    sync::atomic::{AtomicU64, Ordering},
-    time::Instant,
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::{Duration, Instant},
 };
 
 use claviger_domain::judge::Refusal;
@@ -42,10 +45,16 @@ pub(crate) struct CanaryCounts {
     pub(crate) violations: Counter,
     rounds: Family<Outcome, Counter>,
     answers: Family<Answer, Counter>,
+    /// In seconds; 0: never.
+    every: u32,
+    /// When a round last held; before any, when this process began.
+    held_at: Mutex<Instant>,
+    unproven: Gauge<f64, AtomicU64>,
+    missed_rounds: Gauge,
 }
 
 impl CanaryCounts {
-    fn new(registry: &mut Registry) -> Self {
+    fn new(registry: &mut Registry, every: u32) -> Self {
         let (violations, rounds, answers) = (Counter::default(), Family::<Outcome, Counter>::default(), Family::<Answer, Counter>::default());
         registry.register(
             "revocation_violations",
@@ -60,11 +69,41 @@ impl CanaryCounts {
         for answer in canary::Answer::ALL {
             drop(answers.get_or_create(&Answer { answer: answer.as_str() }));
         }
-        Self { violations, rounds, answers }
+        let (interval, unproven, missed_rounds) = (Gauge::<i64>::default(), Gauge::default(), Gauge::default());
+        interval.set(every.into());
+        registry.register("canary_every_seconds", "Time between rounds of this node's canary; 0: it has none", interval);
+        registry.register(
+            "canary_unproven_seconds",
+            "Time since a round of this node's canary held, or since it began; not a number where it has none",
+            unproven.clone(),
+        );
+        registry.register(
+            "canary_missed_rounds",
+            "Rounds in a row, the last ones, in which this node's canary could not reach every node",
+            missed_rounds.clone(),
+        );
+        Self { violations, rounds, answers, every, held_at: Mutex::new(Instant::now()), unproven, missed_rounds }
     }
 
     pub(crate) fn count_round(&self, outcome: canary::Outcome) {
+        if outcome == canary::Outcome::Held {
+            *self.held_at.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+        }
         self.rounds.get_or_create(&Outcome { outcome: outcome.as_str() }).inc();
+    }
+
+    /// Whether it reached every node this time.
+    pub(crate) fn note_reach(&self, all: bool) {
+        if all {
+            self.missed_rounds.set(0);
+        } else {
+            self.missed_rounds.inc();
+        }
+    }
+
+    fn show_age(&self) {
+        let since = self.held_at.lock().unwrap_or_else(PoisonError::into_inner).elapsed();
+        self.unproven.set(if self.every == 0 { f64::NAN } else { since.as_secs_f64() });
     }
 
     pub(crate) fn count_answer(&self, answer: canary::Answer) {
@@ -92,7 +131,8 @@ struct Answer {
 const OUTCOMES: [&str; 4] = ["written", "dropped", "unknown", "malformed"];
 
 impl Metrics {
-    pub(crate) fn new(settling: Histogram) -> Self {
+    /// `canary_every`: in seconds; 0: never.
+    pub(crate) fn new(settling: Histogram, canary_every: u32) -> Self {
         let mut registry = Registry::with_prefix("claviger");
         let verifications = Family::<Labels, Counter>::default();
         registry.register("verifications", "Verifications, by verdict and reason", verifications.clone());
@@ -121,7 +161,7 @@ impl Metrics {
         for outcome in OUTCOMES {
             drop(requests.get_or_create(&Outcome { outcome }));
         }
-        let canary = CanaryCounts::new(&mut registry);
+        let canary = CanaryCounts::new(&mut registry, canary_every);
         Self {
             canary,
             shown: std::array::from_fn(|at| match at {
@@ -152,8 +192,8 @@ impl Metrics {
     }
 
     /// Counts an answer to a gateway that took since `started`.
-    pub(crate) fn answered(&self, started: Instant) {
-        self.durations.note(started.elapsed());
+    pub(crate) fn answered(&self, took: Duration) {
+        self.durations.note(took);
     }
 
     /// `outcome` is one of [`OUTCOMES`].
@@ -167,6 +207,7 @@ impl Metrics {
         for (at, shown) in self.shown.iter().enumerate() {
             shown.inner().store(self.verdicts.total(at), Ordering::Relaxed);
         }
+        self.canary.show_age();
         self.cached.set(i64::try_from(index.len()).unwrap_or(i64::MAX));
         self.applied.set(index.applied());
         self.has_lost.set(index.has_lost().into());

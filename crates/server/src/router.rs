@@ -26,7 +26,7 @@ use crate::{
 };
 
 /// Routes of the public listener that anyone may call: they prove who calls themselves, or tell no one anything.
-pub const PUBLIC: [&str; 8] = [
+pub const PUBLIC: [&str; 9] = [
     "/legacy",
     "/auth/token",
     "/oauth2/token",
@@ -34,6 +34,7 @@ pub const PUBLIC: [&str; 8] = [
     "/oauth2/revoke",
     "/.well-known/jwks.json",
     "/.well-known/oauth-authorization-server",
+    "/.well-known/oauth-protected-resource",
     "/openapi.json",
 ];
 
@@ -77,6 +78,7 @@ fn public_routes() -> OpenApiRouter<App> {
         .routes(routes!(oauth::revoke))
         .routes(routes!(oauth::jwks))
         .routes(routes!(oauth::authorization_server))
+        .routes(routes!(oauth::protected_resource))
         .routes(routes!(legacy::call))
 }
 

@@ -39,12 +39,14 @@ pub async fn public(listener: TcpListener, router: Router, stop: impl Future<Out
 
 /// Serves the gateway listener until `stop`: the hot path first, everything else by the router.
 pub async fn gateway(listener: TcpListener, app: App, router: Router, stop: impl Future<Output = ()>) {
+    let shared = Arc::new((app, router));
     serve(listener, stop, move |request, peer| {
-        let (app, router) = (app.clone(), router.clone());
+        let shared = shared.clone();
         async move {
+            let (app, router) = &*shared;
             if request.uri().path() == "/verify/nginx" && request.method() == Method::GET {
                 // the body is not read: nginx announces one and sends none
-                return verify::answer_nginx(&app, request.headers()).await.map(Either::Left);
+                return verify::answer_nginx(app, request.headers()).await.map(Either::Left);
             }
             // in a box: a future is as large as its largest branch, and the server moves one for each request
             Box::pin(otherwise(app, router, request, peer)).await
@@ -53,12 +55,12 @@ pub async fn gateway(listener: TcpListener, app: App, router: Router, stop: impl
     .await;
 }
 
-async fn otherwise(app: App, router: Router, request: Request<Incoming>, peer: SocketAddr) -> Response<Either<Full<Bytes>, Body>> {
+async fn otherwise(app: &App, router: &Router, request: Request<Incoming>, peer: SocketAddr) -> Response<Either<Full<Bytes>, Body>> {
     match request.uri().path() {
-        "/verify/forward" => verify::answer_forward(&app, request).await.map(Either::Left),
-        verify::CHECK => verify::answer_check(&app, request).await.map(Either::Right),
-        path if verify::is_envoy(path) => verify::answer_envoy(&app, request).await.map(Either::Left),
-        _ => through(router, request, peer).await.map(Either::Right),
+        "/verify/forward" => verify::answer_forward(app, request).await.map(Either::Left),
+        verify::CHECK => verify::answer_check(app, request).await.map(Either::Right),
+        path if verify::is_envoy(path) => verify::answer_envoy(app, request).await.map(Either::Left),
+        _ => through(router.clone(), request, peer).await.map(Either::Right),
     }
 }
 

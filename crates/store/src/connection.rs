@@ -48,8 +48,12 @@ pub(crate) struct Live {
     server: Server,
     newest: Arc<Mutex<Option<Server>>>,
     warned: Arc<AtomicBool>,
-    task: JoinHandle<()>,
+    _task: Ending,
 }
+
+/// A task that ends with whoever keeps it.
+#[derive(Debug)]
+struct Ending(JoinHandle<()>);
 
 impl std::fmt::Debug for Connector {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -96,11 +100,13 @@ impl Connector {
                 }
             }
         });
-        let mut live = Box::new(Live { client, statements: Mutex::default(), server: Server::none(), newest: self.newest.clone(), warned, task });
-        live.client.batch_execute(BEGIN).await.map_err(|error| failed(&error))?;
-        live.server = Server::behind(&live.client).await?;
+        // ends the task as well when this fails
+        let task = Ending(task);
+        client.batch_execute(BEGIN).await.map_err(|error| failed(&error))?;
+        let server = Server::behind(&client).await?;
+        let live = Live { client, statements: Mutex::default(), server, newest: self.newest.clone(), warned, _task: task };
         live.meet()?;
-        Ok(live)
+        Ok(Box::new(live))
     }
 }
 
@@ -121,10 +127,6 @@ impl Connector {
 }
 
 impl Server {
-    const fn none() -> Self {
-        Self { system: String::new(), timeline: 0 }
-    }
-
     async fn behind(client: &Client) -> Result<Self, StoreError> {
         let answer = client.simple_query(WHERE).await.map_err(|error| failed(&error))?;
         let row = answer.iter().find_map(|message| if let SimpleQueryMessage::Row(row) = message { Some(row) } else { None });
@@ -202,9 +204,9 @@ impl Live {
     }
 }
 
-impl Drop for Live {
+impl Drop for Ending {
     fn drop(&mut self) {
-        self.task.abort();
+        self.0.abort();
     }
 }
 

@@ -160,12 +160,32 @@ impl Store {
 }
 
 impl Reader {
+    /// Returns when the server that was read from has shown that it is the primary still, as far as that can be shown: where a COMMIT waits
+    /// for a standby, one that another server has taken over from can commit nothing. Where none waits it shows nothing.
+    ///
+    /// # Errors
+    /// When it has not, or the database is not available.
+    pub async fn assure_primary(&mut self) -> Result<(), StoreError> {
+        match &self.0 {
+            Connection::SqliteReader(_) | Connection::SqliteWriter(_) => Ok(()),
+            Connection::Postgres(pooled) => pooled.assure_primary().await,
+        }
+    }
+
     pub(crate) async fn query(&mut self, sql: &'static str, parameters: &[Value]) -> Result<Vec<Row>, StoreError> {
         self.0.query(sql, parameters).await
     }
 }
 
 impl Tx {
+    /// Which server it is on: see [`crate::revision::Position::timeline`].
+    ///
+    /// # Errors
+    /// When the connection is lost.
+    pub fn timeline(&self) -> Result<u32, StoreError> {
+        self.0.timeline()
+    }
+
     pub(crate) async fn query(&mut self, sql: &'static str, parameters: &[Value]) -> Result<Vec<Row>, StoreError> {
         self.0.query(sql, parameters).await
     }

@@ -1,7 +1,7 @@
 //! Leases: the nodes that may answer from memory, and what they have acknowledged. The rules are `claviger-lease`'s; here they are rows.
 use claviger_domain::time::Timestamp;
 
-use crate::{Reader, Store, StoreError, Tx, migrate::KNOWN, value::Row};
+use crate::{Reader, Store, StoreError, Tx, engine::Read as _, migrate::KNOWN, revision::Position, value::Row};
 
 /// A node, as others see it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,11 +29,9 @@ pub struct Cluster {
     pub primary: String,
     /// Whether it is the one on which every lease that can be running has its row.
     pub settled: bool,
-    /// The history that revisions are counted in.
-    pub epoch: i64,
-    /// The revision of now.
-    pub rev: i64,
-    /// Up to which revision somebody outlasted every lease.
+    /// Where the change log stood.
+    pub position: Position,
+    /// Up to which revision somebody found that everything is true on every node.
     pub safe_rev: i64,
     /// Whether revisions of this history are missing that a node had applied.
     pub has_lost: bool,
@@ -54,11 +52,12 @@ impl Reader {
                 &[],
             )
             .await?;
-        let mut found = None;
+        let (timeline, mut found) = (self.timeline()?, None);
         for mut row in rows {
             let (lease_ms, primary, settled) = (row.int()?, row.text()?, row.bool()?);
-            let (epoch, rev, safe_rev, has_lost) = (row.int()?, row.int()?, row.int()?, row.bool()?);
-            let cluster = found.get_or_insert_with(|| Cluster { lease_ms, primary, settled, epoch, rev, safe_rev, has_lost, nodes: Vec::new() });
+            let position = Position { epoch: row.int()?, rev: row.int()?, timeline };
+            let (safe_rev, has_lost) = (row.int()?, row.bool()?);
+            let cluster = found.get_or_insert_with(|| Cluster { lease_ms, primary, settled, position, safe_rev, has_lost, nodes: Vec::new() });
             if let Some(id) = row.optional_text()? {
                 cluster.nodes.push(node(id, &mut row)?);
             }
@@ -167,14 +166,17 @@ impl Store {
         Ok(gone == 1)
     }
 
-    /// Remembers that everything up to `rev` of this epoch is true on every node, since every lease from before it is over. It never goes back.
+    /// Remembers that everything up to this position is true on every node. It never goes back, and nothing happens where another history is told.
     ///
     /// # Errors
     /// When the database is not available.
-    pub async fn remember_safe(&self, epoch: i64, rev: i64) -> Result<(), StoreError> {
+    pub async fn remember_safe(&self, safe: Position) -> Result<(), StoreError> {
         let mut tx = self.begin().await?;
+        if tx.timeline()? != safe.timeline {
+            return Ok(());
+        }
         let sql = "UPDATE cluster SET safe_rev = $2 WHERE safe_rev < $2 AND EXISTS (SELECT 1 FROM revision r WHERE r.epoch = $1 AND r.rev >= $2)";
-        tx.execute(sql, &[epoch.into(), rev.into()]).await?;
+        tx.execute(sql, &[safe.epoch.into(), safe.rev.into()]).await?;
         tx.commit_housekeeping().await
     }
 

@@ -211,6 +211,17 @@ impl Pooled {
         Ok(answer)
     }
 
+    /// Returns when the server has shown by a COMMIT that the standby that a COMMIT waits for is still its own; at once where there is none.
+    pub(crate) async fn assure_primary(&self) -> Result<(), StoreError> {
+        self.object()?.expect_no_warning();
+        // a transaction of its own, and longer than our patience it never takes: no time-out breaks off its wait
+        self.batch("SELECT pg_logical_emit_message(true, 'claviger', 'primary') WHERE current_setting('synchronous_standby_names') <> ''").await?;
+        if self.object()?.has_warned() {
+            return Err(StoreError::Unavailable("the server warned while it was to show that it is the primary".into()));
+        }
+        Ok(())
+    }
+
     /// See [`crate::revision::Position::timeline`].
     pub(crate) fn timeline(&self) -> Result<u32, StoreError> {
         Ok(self.object()?.timeline())

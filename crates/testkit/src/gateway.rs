@@ -15,10 +15,9 @@ use tempfile::TempDir;
 use crate::nginx::{Nginx, Surroundings};
 use crate::postgres::free_port;
 use crate::program::{Program, Signal};
+use crate::soon::DEADLINE;
 use crate::traefik::Traefik;
 use crate::{folder, repository, target};
-
-const DEADLINE: Duration = Duration::from_secs(20);
 
 /// Which gateway.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -10,10 +10,8 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use crate::soon::DEADLINE;
 use crate::wire::{self, Head};
-
-/// How long an answer may take before the test fails.
-pub const DEADLINE: Duration = Duration::from_secs(30);
 
 /// A request to be sent, as often as you like.
 #[derive(Clone, Debug)]

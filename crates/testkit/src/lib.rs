@@ -16,6 +16,7 @@ pub mod postgres;
 pub mod process;
 pub mod program;
 pub mod secrets;
+pub mod soon;
 pub mod stub;
 pub mod traefik;
 mod wire;

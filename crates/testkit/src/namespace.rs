@@ -2,9 +2,10 @@
 
 use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::{Duration, Instant};
 
 use rustix::process::geteuid;
+
+use crate::soon::assert_soon;
 
 /// The plan of a network that one process will be alone on. Its cables are gone with that process.
 pub struct Namespace {
@@ -44,11 +45,8 @@ impl Namespace {
     /// Connects a process that was begun with [`Namespace::entry`].
     pub(crate) fn lay_cables(&self, process: u32) {
         let of = |process: &str| std::fs::read_link(format!("/proc/{process}/ns/net")).ok();
-        let until = Instant::now() + Duration::from_secs(10);
-        while of(&process.to_string()).is_none_or(|there| Some(there) == of("self")) {
-            assert!(Instant::now() < until, "the process has no network of its own: is `unshare` (util-linux) there, and allowed?");
-            std::thread::sleep(Duration::from_millis(5));
-        }
+        let its_own = || of(&process.to_string()).is_some_and(|there| Some(there) != of("self"));
+        assert_soon("the process has a network of its own: is `unshare` (util-linux) there, and allowed?", its_own);
         let process = process.to_string();
         for (far, near, first) in [("database", self.cable("d"), 4), ("askers", self.cable("a"), 0)] {
             let host = |at: u32| format!("{}/30", address(self.number * 8 + first + at));

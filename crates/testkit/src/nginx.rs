@@ -6,16 +6,14 @@
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::Duration;
 
 use rustix::process::geteuid;
 use tempfile::TempDir;
 
 use crate::postgres::free_port;
 use crate::program::{Program, Signal};
+use crate::soon::DEADLINE;
 use crate::{folder, repository};
-
-const DEADLINE: Duration = Duration::from_secs(20);
 
 /// The two files that an operator edits, and that a test writes.
 const EDITED: [&str; 2] = ["upstreams.conf", "listen.conf"];

@@ -1,14 +1,12 @@
 //! Debian's PgBouncer before one of our PostgreSQLs, in a temporary folder and on a free port.
 
-use std::time::Duration;
-
 use tempfile::TempDir;
 
 use crate::folder;
 use crate::postgres::{Cluster, as_postgres, free_port, own_by_postgres};
 use crate::program::{Program, Signal};
+use crate::soon::DEADLINE;
 
-const DEADLINE: Duration = Duration::from_secs(20);
 const PLACES: [&str; 3] = ["/usr/sbin/pgbouncer", "/usr/bin/pgbouncer", "/usr/local/bin/pgbouncer"];
 
 /// A running PgBouncer; stopped when dropped.

@@ -12,13 +12,13 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::Duration;
 
 use rustix::process::geteuid;
 use tempfile::TempDir;
 
 use crate::program::Program;
 pub use crate::program::Signal;
+use crate::soon::DEADLINE;
 use crate::{folder, target};
 
 mod standby;
@@ -28,8 +28,6 @@ const RECIPE: u32 = 1;
 
 /// PostgreSQL refuses to run as root; Debian's package brings this user along.
 const USER_WHEN_ROOT: &str = "postgres";
-
-const DEADLINE: Duration = Duration::from_secs(30);
 
 /// The owner of every test's database: an ordinary role, as an installation should have.
 const OWNER: &str = "claviger";
@@ -150,9 +148,7 @@ impl Cluster {
         self.stop();
         let signal = self.folder.path().join("data/standby.signal");
         std::fs::write(&signal, "").expect("it is our folder");
-        if let Some((user, group)) = user_when_root() {
-            chown(&signal, Some(user), Some(group)).expect("root may change owners");
-        }
+        own_by_postgres(&signal);
         self.resume();
     }
 

@@ -3,7 +3,6 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Output};
 use std::sync::Arc;
-use std::time::Duration;
 
 use tempfile::TempDir;
 
@@ -11,9 +10,7 @@ use crate::folder;
 use crate::http::Request;
 use crate::namespace::Namespace;
 use crate::program::{Program, Signal};
-
-/// How long it may take to say where it listens. A debug build on a busy machine, not a promise.
-const DEADLINE: Duration = Duration::from_secs(30);
+use crate::soon::DEADLINE;
 
 /// The binary, and runs of it that end by themselves.
 pub struct Claviger;
@@ -203,9 +200,14 @@ impl Server {
         self.program.terminate()
     }
 
+    /// Sends any signal and does not wait.
+    pub fn signal(&self, signal: Signal) {
+        self.program.signal(signal);
+    }
+
     /// Sends SIGTERM and does not wait.
     pub fn ask_to_end(&self) {
-        self.program.signal(Signal::TERM);
+        self.signal(Signal::TERM);
     }
 
     /// Starts it again on the same data and the same ports, so that gateways in front find it. Kills it first if it runs.

@@ -20,7 +20,9 @@ use rustix::process::{Pid, PidfdFlags, kill_process_group, pidfd_open, pidfd_sen
 
 pub use rustix::process::Signal;
 
-/// How long a program may take to end when asked, before it is killed.
+use crate::soon::DEADLINE;
+
+/// How long a program that is dropped may take to end, before it is killed.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// `$1` is the guard, `$2` the signal it stops an orphan with. The subshell makes the guard a child of nobody we know, so
@@ -154,16 +156,16 @@ impl Program {
     /// `kill -9`, and everything in its process group with it; returns when it is dead.
     pub fn kill(&mut self) -> ExitStatus {
         self.signal(Signal::KILL);
-        self.wait(PATIENCE)
+        self.wait(DEADLINE)
     }
 
     /// SIGTERM, then waits for the end.
     ///
     /// # Panics
-    /// When it is still there after ten seconds.
+    /// When it is still there after [`DEADLINE`].
     pub fn terminate(&mut self) -> ExitStatus {
         self.signal(Signal::TERM);
-        self.wait(PATIENCE)
+        self.wait(DEADLINE)
     }
 
     /// Waits until the program ends by itself.

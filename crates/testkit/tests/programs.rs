@@ -2,13 +2,12 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use claviger_testkit::folder;
 use claviger_testkit::postgres::{Cluster, Fsync};
 use claviger_testkit::program::{Program, Signal, Silence};
-
-const SOON: Duration = Duration::from_secs(10);
+use claviger_testkit::soon::{DEADLINE, assert_soon};
 
 fn shell(script: &str) -> Program {
     let mut command = Command::new("sh");
@@ -21,21 +20,12 @@ fn lives(process: &str) -> bool {
     std::fs::read_to_string(format!("/proc/{process}/stat")).is_ok_and(|stat| !stat.contains(") Z "))
 }
 
-#[track_caller]
-fn assert_soon(what: &str, mut holds: impl FnMut() -> bool) {
-    let until = Instant::now() + SOON;
-    while !holds() {
-        assert!(Instant::now() < until, "not so after {SOON:?}: {what}");
-        std::thread::sleep(Duration::from_millis(10));
-    }
-}
-
 #[test]
 fn lines_of_both_outputs_are_kept_and_found() {
     let mut program = shell("echo one; echo two >&2; echo three; exit 7");
-    let found = program.wait_for_line("a three", SOON, |line| line.strip_prefix("thr").map(str::to_owned));
+    let found = program.wait_for_line("a three", DEADLINE, |line| line.strip_prefix("thr").map(str::to_owned));
     assert_eq!(found, "ee");
-    assert_eq!(program.wait(SOON).code(), Some(7));
+    assert_eq!(program.wait(DEADLINE).code(), Some(7));
     assert!(program.output().contains("two\n"));
     assert_eq!(program.standard_output(), "one\nthree\n");
 }
@@ -43,16 +33,16 @@ fn lines_of_both_outputs_are_kept_and_found() {
 #[test]
 fn a_program_that_ends_too_early_is_told_from_one_that_is_silent() {
     let nothing = |_: &str| None::<()>;
-    assert_eq!(shell("exit 0").find_line(SOON, nothing), Err(Silence::Ended));
-    let silent = shell("exec sleep 60");
+    assert_eq!(shell("exit 0").find_line(DEADLINE, nothing), Err(Silence::Ended));
+    let silent = shell("exec sleep 600");
     let found = silent.find_line(Duration::from_millis(50), nothing);
     assert_eq!(found, Err(Silence::TookTooLong));
 }
 
 #[test]
 fn a_program_is_the_process_itself_and_takes_its_children_along() {
-    let mut program = shell("sleep 60 & echo $$ $!; wait");
-    let line = program.wait_for_line("its numbers", SOON, |line| Some(line.to_owned()));
+    let mut program = shell("sleep 600 & echo $$ $!; wait");
+    let line = program.wait_for_line("its numbers", DEADLINE, |line| Some(line.to_owned()));
     let (own, child) = line.split_once(' ').expect("two numbers");
     assert_eq!(own, program.id().to_string());
     program.kill();
@@ -63,7 +53,7 @@ fn a_program_is_the_process_itself_and_takes_its_children_along() {
 #[test]
 fn a_program_may_end_as_it_likes_on_sigterm() {
     let mut program = shell("trap 'echo drained; exit 3' TERM; echo up; while :; do sleep 0.02; done");
-    program.wait_for_line("up", SOON, |line| (line == "up").then_some(()));
+    program.wait_for_line("up", DEADLINE, |line| (line == "up").then_some(()));
     assert_eq!(program.terminate().code(), Some(3));
     assert!(program.output().ends_with("drained\n"));
 }
@@ -74,7 +64,7 @@ fn a_program_may_end_as_it_likes_on_sigterm() {
 fn the_victim() {
     let held = folder::temporary("victim");
     let program = shell("trap '' TERM; echo up; while :; do sleep 0.02; done");
-    program.wait_for_line("up", SOON, |line| (line == "up").then_some(()));
+    program.wait_for_line("up", DEADLINE, |line| (line == "up").then_some(()));
     Cluster::shared();
     let _second = Cluster::start_with(Fsync::On);
     std::fs::write(std::env::var_os("VICTIM_SAYS").expect("the test below says where"), format!("{}\n{}", program.id(), held.path().display()))
@@ -82,7 +72,7 @@ fn the_victim() {
     match std::env::var("VICTIM_DIES").as_deref() {
         Ok("by panic") => panic!("as wished"),
         Ok("by return") => {}
-        _ => std::thread::sleep(Duration::from_secs(60)),
+        _ => std::thread::sleep(DEADLINE * 10),
     }
 }
 

@@ -41,7 +41,7 @@ fn a_temporary_data_folder_goes_with_the_demonstration() {
     let folder = claviger_testkit::folder::temporary("tmp");
     command.env("TMPDIR", folder.path());
     let mut program = claviger_testkit::program::Program::start("claviger", &command, claviger_testkit::program::Signal::KILL);
-    program.wait_for_line("`Ctrl-C stops`", std::time::Duration::from_secs(30), |line| line.starts_with("Ctrl-C stops").then_some(()));
+    program.wait_for_line("`Ctrl-C stops`", claviger_testkit::soon::DEADLINE, |line| line.starts_with("Ctrl-C stops").then_some(()));
     assert!(std::fs::read_dir(folder.path()).expect("a folder").next().is_some());
     assert!(program.terminate().success());
     assert!(std::fs::read_dir(folder.path()).expect("a folder").next().is_none());

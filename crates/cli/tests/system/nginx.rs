@@ -3,6 +3,7 @@ use claviger_testkit::{
     http::{Connection, Request},
     nginx::{Nginx, Surroundings},
     process::Server,
+    soon::soon,
     stub::{Reply, Stub},
 };
 use serde_json::json;
@@ -142,13 +143,10 @@ fn nginx_reports_what_it_has_answered_and_the_audit_log_has_it_without_the_key()
         let items = request.send().expect(200).json()["items"].as_array().expect("items").clone();
         items.into_iter().filter(|item| item["action"] == "api.request").collect::<Vec<_>>()
     };
-    let until = std::time::Instant::now() + std::time::Duration::from_secs(30);
-    let mut found = history();
-    while found.is_empty() {
-        assert!(std::time::Instant::now() < until, "nothing arrived: {}", nginx.logs());
-        std::thread::sleep(std::time::Duration::from_millis(50));
-        found = history();
-    }
+    let found = soon("something arrives", || match history() {
+        found if found.is_empty() => Err(nginx.logs()),
+        found => Ok(found),
+    });
     assert_eq!(found.len(), 1, "{found:?}");
     let request = &found[0]["request"];
     assert_eq!((&request["method"], &request["url"], &request["status"]), (&json!("GET"), &json!("/api/orders?page=1&token=***"), &json!(200)));

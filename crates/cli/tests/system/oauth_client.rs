@@ -1,10 +1,11 @@
 //! The token endpoints, as a client library of other people's sees them: `tests/oauth/`.
-use std::{process::Command, time::Duration};
+use std::process::Command;
 
 use claviger_testkit::{
     process::Server,
     program::{Program, Signal},
     repository,
+    soon::DEADLINE,
 };
 
 use crate::back_office::BackOffice;
@@ -19,6 +20,6 @@ fn a_strict_client_library_finds_gets_introspects_and_revokes_a_token() {
     let mut command = Command::new("node");
     command.args(["client.mjs", &server.public(""), &made.client_id, &made.secret]).current_dir(&folder);
     let mut client = Program::start("the OAuth client", &command, Signal::KILL);
-    let status = client.wait(Duration::from_secs(60));
+    let status = client.wait(DEADLINE);
     assert!(status.success() && client.output().contains("a real client is content"), "{status} {client}");
 }

@@ -163,7 +163,7 @@ fn bench_says_how_many_and_how_fast_and_refuses_a_mixture() {
         assert!(lines[0].contains(" requests/s: ") && lines[0].ends_with(" on 3 connections"), "{said}");
         assert!(lines[1].starts_with("p50 ") && lines[1].contains(" µs, p99 ") && lines[1].contains(" µs, p99.9 "), "{said}");
         let count: u64 = lines[2].strip_prefix("status 200: ").and_then(|count| count.parse().ok()).unwrap_or_else(|| panic!("{said}"));
-        assert!(count > 100 && lines.len() == 3, "{said}");
+        assert!(count > 0 && lines.len() == 3, "{said}");
     }
     let metrics = Request::get(&hub.server.gateway("/metrics")).send().expect(200).text();
     assert!(!metrics.contains("verdict=\"allowed\",reason=\"\"} 0\n"), "it was really asked: {metrics}");
@@ -177,4 +177,8 @@ fn bench_says_how_many_and_how_fast_and_refuses_a_mixture() {
     assert!(text(&output.stderr).contains("not every answer had the same status"), "{}", text(&output.stderr));
     let gone = std::net::TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("an address");
     assert!(expect(1, &bench(&format!("http://{gone}"), &[]), &[&made.secret]).contains("does not answer"));
+    // connections to it stand, and nobody takes them
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = silent.local_addr().expect("an address");
+    assert!(expect(1, &bench(&format!("http://{address}"), &[]), &[&made.secret]).contains("does not answer"));
 }

@@ -1,7 +1,7 @@
 //! `Authorization: Basic` (RFC 7617). Reading it only; which kinds of credential may be sent so is the verifier's to say.
 use std::fmt;
 
-use data_encoding::BASE64;
+use base64::{Engine, decoded_len_estimate, prelude::BASE64_STANDARD as BASE64};
 use zeroize::Zeroizing;
 
 /// The longest pair that is read, colon included.
@@ -37,18 +37,18 @@ impl fmt::Debug for Pair {
 /// than 512 bytes, or holds control characters (RFC 7617, section 2).
 #[must_use]
 pub fn parse(value: &[u8]) -> Option<Pair> {
-    let space = value.iter().position(|byte| *byte == b' ')?;
+    let space = memchr::memchr(b' ', value)?;
     let (scheme, encoded) = value.split_at(space);
     let encoded = encoded.trim_ascii();
     // base64 decodes into whole groups of three, so there may be a little more room than the longest pair
-    let room = BASE64.decode_len(encoded.len()).ok().filter(|room| *room <= LONGEST.next_multiple_of(3))?;
-    if !scheme.eq_ignore_ascii_case(b"basic") {
+    let room = decoded_len_estimate(encoded.len());
+    if room > LONGEST.next_multiple_of(3) || !scheme.eq_ignore_ascii_case(b"basic") {
         return None;
     }
     let mut bytes = Zeroizing::new(vec![0; room]);
-    let length = BASE64.decode_mut(encoded, &mut bytes).ok().filter(|length| *length <= LONGEST)?;
+    let length = BASE64.decode_slice(encoded, &mut bytes).ok().filter(|length| *length <= LONGEST)?;
     bytes.truncate(length);
-    let colon = bytes.iter().position(|byte| *byte == b':')?;
+    let colon = memchr::memchr(b':', &bytes)?;
     // most pairs are ASCII, and told at once
     let plain = bytes.iter().fold(true, |plain, byte| plain & (b' '..0x7f).contains(byte));
     if !plain && std::str::from_utf8(&bytes).ok()?.chars().any(char::is_control) {

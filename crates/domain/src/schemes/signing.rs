@@ -1,7 +1,7 @@
 //! What all signed requests share: keys, the body, the window of time, and why one is refused. Each dialect has its own file.
 use std::time::Duration;
 
-use data_encoding::BASE64;
+use base64::{Engine, prelude::BASE64_STANDARD as BASE64};
 use hmac::{Hmac, KeyInit, Mac, digest::block_api::EagerHash};
 use sha1::Sha1;
 use sha2::{Digest as _, Sha256, Sha384, Sha512};
@@ -111,7 +111,19 @@ fn keyed<D: EagerHash + sha2::Digest>(secret: &[u8]) -> Hmac<D> {
 }
 
 fn mac_is<M: Mac>(mut mac: M, signature: &[u8], write: impl FnOnce(&mut dyn FnMut(&[u8]))) -> bool {
-    write(&mut |piece| mac.update(piece));
+    // gathered first: the pieces are of some bytes each, and there are dozens
+    let (mut gathered, mut length) = ([0; 512], 0);
+    write(&mut |piece| {
+        if let Some(place) = gathered.get_mut(length..length + piece.len()) {
+            place.copy_from_slice(piece);
+            length += piece.len();
+        } else {
+            mac.update(&gathered[..length]);
+            mac.update(piece);
+            length = 0;
+        }
+    });
+    mac.update(&gathered[..length]);
     mac.finalize().into_bytes().ct_eq(signature).into()
 }
 
@@ -132,8 +144,7 @@ impl Signature {
     /// Reads padded standard base64 (RFC 4648, section 4), strictly.
     pub(super) fn decode(text: &str) -> Option<Self> {
         let mut bytes = [0; 66];
-        let room = BASE64.decode_len(text.len()).ok()?;
-        let length = BASE64.decode_mut(text.as_bytes(), bytes.get_mut(..room)?).ok()?;
+        let length = BASE64.decode_slice(text, &mut bytes).ok()?;
         (1..=64).contains(&length).then_some(Self { bytes, length })
     }
 
@@ -332,7 +343,7 @@ pub(super) fn write_lower(text: &str, sink: &mut dyn FnMut(&[u8])) {
 pub(super) fn each_parameter<'a>(mut rest: &'a str, mut each: impl FnMut(&'a str, &'a str, bool) -> Option<()>) -> Option<()> {
     loop {
         let (name, value) = split_at_byte(rest, b'=')?;
-        let (name, value) = (trim_blanks_after(trim_blanks(name)), trim_blanks(value));
+        let (name, value) = (trim_blanks_after(trim_blanks_before(name)), trim_blanks_before(value));
         let (value, quoted, after) = match value.strip_prefix('"') {
             Some(value) => split_at_byte(value, b'"').map(|(value, after)| (value, true, after))?,
             None => {
@@ -346,7 +357,7 @@ pub(super) fn each_parameter<'a>(mut rest: &'a str, mut each: impl FnMut(&'a str
             return None;
         }
         each(name, value, quoted)?;
-        let after = trim_blanks(after);
+        let after = trim_blanks_before(after);
         if after.is_empty() {
             return Some(());
         }
@@ -355,12 +366,12 @@ pub(super) fn each_parameter<'a>(mut rest: &'a str, mut each: impl FnMut(&'a str
 }
 
 /// What stands before and after the first `byte`, which is ASCII.
-pub(super) fn split_at_byte(text: &str, byte: u8) -> Option<(&str, &str)> {
-    let at = text.bytes().position(|other| other == byte)?;
+fn split_at_byte(text: &str, byte: u8) -> Option<(&str, &str)> {
+    let at = memchr::memchr(byte, text.as_bytes())?;
     Some((text.get(..at)?, text.get(at + 1..)?))
 }
 
-fn trim_blanks(text: &str) -> &str {
+fn trim_blanks_before(text: &str) -> &str {
     let blanks = text.bytes().take_while(|byte| matches!(byte, b' ' | b'\t')).count();
     text.get(blanks..).unwrap_or_default()
 }

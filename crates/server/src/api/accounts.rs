@@ -10,6 +10,7 @@ use crate::{
     app::{
         accounts::{self, AccountView, NewAccount},
         once::Once,
+        standing::UnsettledAccounts,
     },
     body::Json,
     problem::Problem,
@@ -46,14 +47,16 @@ pub(crate) async fn create(operator: Operator, headers: HeaderMap, body: Json<Cr
 #[utoipa::path(get, operation_id = "list_accounts", path = "/v1/accounts", tag = "accounts", params(Paging), responses((status = 200, body = List<AccountView>)))]
 pub(crate) async fn list(operator: Operator, paging: Paging) -> Result<axum::Json<List<AccountView>>, Problem> {
     let page = operator.app.store.reader().await?.list_accounts(&paging.request()).await?;
-    Ok(super::list(page, |account| AccountView::from(account)))
+    let unsettled = UnsettledAccounts::among(&operator.app, &page.items).await?;
+    Ok(super::list(page, |account| AccountView::of(&operator.app, &unsettled, account)))
 }
 
 /// Shows an account.
 #[utoipa::path(get, operation_id = "show_account", path = "/v1/accounts/{id}", tag = "accounts", responses((status = 200, body = AccountView), (status = 404, description = "No such account")))]
 pub(crate) async fn show(operator: Operator, At(id): At<AccountId>) -> Result<axum::Json<AccountView>, Problem> {
     let grant = operator.app.permit::<SeeAccount>(&operator.context, operator.actor(), id).await?;
-    Ok(axum::Json(AccountView::from(grant.account())))
+    let unsettled = UnsettledAccounts::among(&operator.app, [grant.account()]).await?;
+    Ok(axum::Json(AccountView::of(&operator.app, &unsettled, grant.account())))
 }
 
 /// What to change; what is absent stays.

@@ -5,7 +5,7 @@ use utoipa::ToSchema;
 use super::Operator;
 use crate::{
     app::cluster::{self, Facts, Health, Member},
-    cluster::Settled,
+    cluster::Change,
     problem::Problem,
 };
 
@@ -77,10 +77,10 @@ impl From<&Member> for NodeView {
     }
 }
 
-impl From<&Settled> for ChangeView {
-    fn from(settled: &Settled) -> Self {
+impl From<&Change> for ChangeView {
+    fn from(Change { position, settled }: &Change) -> Self {
         Self {
-            revision: settled.rev,
+            revision: position.rev,
             effective_at: settled.effective_at.to_string(),
             nodes: settled.nodes,
             outlasted_a_lease: settled.outlasted,
@@ -94,7 +94,7 @@ impl From<&Settled> for ChangeView {
 pub(crate) async fn show(operator: Operator) -> Result<axum::Json<ClusterView>, Problem> {
     let Facts { lease, longest_wait, rev, safe_rev, primary_is_settled, nodes, changes, weaknesses } =
         cluster::look(&operator.app, &operator.grant).await?;
-    let percentiles = cluster::percentiles(changes.iter().map(|change| change.took));
+    let percentiles = cluster::percentiles(changes.iter().map(|change| change.settled.took));
     Ok(axum::Json(ClusterView {
         lease_seconds: lease.as_secs_f64(),
         longest_wait_seconds: longest_wait.as_secs_f64(),

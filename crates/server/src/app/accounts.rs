@@ -11,8 +11,12 @@ use serde::Serialize;
 use serde_json::json;
 use utoipa::ToSchema;
 
-use super::{App, once::Once};
-use crate::{problem::Problem, request::Context};
+use super::{
+    App,
+    once::Once,
+    standing::{AccountStanding, UnsettledAccounts},
+};
+use crate::{cluster, problem::Problem, request::Context};
 
 /// How an account is shown.
 #[derive(Debug, Serialize, ToSchema)]
@@ -27,8 +31,11 @@ pub struct AccountView {
     pub parent_id: Option<String>,
     /// The operator's own id for it.
     pub external_id: Option<String>,
-    /// `active` or `suspended`.
-    pub status: &'static str,
+    /// Whether it may do anything. `suspending`: some node may still accept its credentials.
+    pub status: AccountStanding,
+    /// RFC 3339, UTC: when its last change is true on every node at the latest; absent when it is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub settles_by: Option<String>,
     /// The gate.
     pub api_access: bool,
     /// RFC 3339, UTC.
@@ -43,10 +50,28 @@ impl From<&Account> for AccountView {
             name: account.name.clone(),
             parent_id: account.lineage.parent().map(|id| id.to_string()),
             external_id: account.external_id.clone(),
-            status: account.status.as_str(),
+            status: AccountStanding::of(account, false),
+            settles_by: None,
             api_access: account.api_access,
             created_at: account.created_at.to_string(),
         }
+    }
+}
+
+impl AccountView {
+    /// As this request has just changed it.
+    fn changed(account: &Account) -> Self {
+        let later = cluster::told().filter(|settled| !settled.complete);
+        Self {
+            status: AccountStanding::of(account, later.is_some()),
+            settles_by: later.map(|settled| settled.effective_at.to_string()),
+            ..Self::from(account)
+        }
+    }
+
+    /// As it was found.
+    pub(crate) fn of(app: &App, unsettled: &UnsettledAccounts, account: &Account) -> Self {
+        Self { status: unsettled.standing(account), settles_by: unsettled.settles_by(app, account).map(|at| at.to_string()), ..Self::from(account) }
     }
 }
 
@@ -164,7 +189,7 @@ pub(crate) async fn update(
     };
     let recorded = tx.record(&app.event(context, grant.actor(), Action::AccountUpdated, Some(id), &changed.name, detail.into())).await?;
     app.commit(tx, recorded).await?;
-    Ok(AccountView::from(&changed))
+    Ok(AccountView::changed(&changed))
 }
 
 /// Whether any account above this one is suspended.

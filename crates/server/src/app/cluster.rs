@@ -6,7 +6,7 @@ use claviger_store::lease::{About, Cluster, Node};
 
 use super::App;
 use crate::{
-    cluster::{Settled, is_silence},
+    cluster::{Change, is_silence},
     problem::Problem,
     verify,
 };
@@ -27,7 +27,7 @@ pub struct Facts {
     /// The nodes, by id.
     pub nodes: Vec<Member>,
     /// The last changes on the node that answers, latest first.
-    pub changes: Vec<Settled>,
+    pub changes: Vec<Change>,
     /// What makes the promise less than it is, in sentences.
     pub weaknesses: Vec<String>,
 }
@@ -75,7 +75,7 @@ pub(crate) async fn look(app: &App, _: &OperatorGrant) -> Result<Facts, Problem>
         let is_answering = Some(&node.id) == own.as_ref();
         let unheard = if is_answering { own_age } else { look.unheard.get(&node.id).copied() };
         // what this one knows of itself need not wait for its next heartbeat
-        let acked = if is_answering { node.acked.max(app.index.applied()) } else { node.acked };
+        let acked = if is_answering { app.index.applied() } else { node.acked };
         let is_silent = unheard.is_some_and(|time| is_silence(time, terms));
         Member {
             id: node.id.clone(),
@@ -85,7 +85,7 @@ pub(crate) async fn look(app: &App, _: &OperatorGrant) -> Result<Facts, Problem>
             acked,
             unheard,
             is_answering,
-            health: match (is_silent, acked < seen.rev) {
+            health: match (is_silent, acked < seen.position.rev) {
                 (true, _) => Health::Silent,
                 (false, true) => Health::Behind,
                 (false, false) => Health::Current,
@@ -100,8 +100,8 @@ pub(crate) async fn look(app: &App, _: &OperatorGrant) -> Result<Facts, Problem>
     Ok(Facts {
         lease: terms.lease(),
         longest_wait: terms.wait(),
-        rev: seen.rev,
-        safe_rev: app.cluster.safe().await?.min(seen.rev),
+        rev: seen.position.rev,
+        safe_rev: app.cluster.safe().await?.min(seen.position.rev),
         primary_is_settled: seen.settled,
         nodes: seen.nodes.iter().map(member).collect(),
         changes: app.cluster.changes(),

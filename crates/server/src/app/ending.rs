@@ -105,18 +105,20 @@ async fn write(app: &App, mut tx: Tx, mut taken: HashMap<CredentialId, Credentia
         let _gone = asked.answer.send(Ok(Answer { credentials, progress: progress.clone() }));
     }
     drop(progress);
+    let timeline = tx.timeline();
     let committed = async {
+        let timeline = timeline.clone()?;
         if ended.is_empty() {
             // whoever did it may not have waited until it was true everywhere
             drop(tx);
             return app.store.confirm().await;
         }
+        app.meet(timeline).await?;
         let recorded = tx.end_credentials(&ended).await?;
         tx.commit(recorded).await
     };
-    let committed = committed.await;
-    let app = app.clone();
-    tokio::spawn(async move { app.follow(committed, tells).await });
+    let (committed, app) = (committed.await, app.clone());
+    tokio::spawn(async move { app.follow(timeline.unwrap_or_default(), committed, tells).await });
 }
 
 impl Asked {

@@ -29,7 +29,7 @@ use crate::{
     requests::Reports,
     tokens::Tokens,
     traces::Traces,
-    verify::{Index, Passwords, Rates, Refusals, Replays, Uses},
+    verify::{Challenges, Index, Passwords, Rates, Refusals, Replays, Uses},
 };
 
 pub mod accounts;
@@ -75,6 +75,7 @@ pub struct Inner {
     endings: Gathering<ending::Asked>,
     account_questions: Gathering<Question<AccountId, Account>>,
     operator_key_questions: Gathering<Question<String, OperatorKey>>,
+    pub(crate) challenges: Challenges,
     pub(crate) metrics: Metrics,
     pub(crate) passwords: Passwords,
     pub(crate) redactor: Redactor,
@@ -139,9 +140,10 @@ impl App {
         let cluster = Cluster::new(store.clone(), gate, clock.clone());
         let passwords = Passwords::new(&*chance).ok_or(OpenError::SigningKey)?;
         let dummy_digest = keys.pepper.digest(format.secret(&*chance).expose().as_bytes());
-        let metrics = Metrics::new(cluster.waits.clone());
+        let metrics = Metrics::new(cluster.waits.clone(), settings.canary_every.unwrap_or_default());
         let fast = fast(&*chance);
         Ok(Self(Arc::new(Inner {
+            challenges: Challenges::new(tokens.issuer()),
             rates: Rates::new(settings.rate_limit),
             traces: Traces::new(&settings),
             settings,
@@ -270,19 +272,30 @@ impl App {
     /// Commits, and does not return before it is true on every node, or before it is known until when it will be. Goes on even if the
     /// caller goes away.
     pub(crate) async fn commit(&self, tx: Tx, recorded: Recorded) -> Result<(), StoreError> {
+        let timeline = tx.timeline()?;
+        self.meet(timeline).await?;
         let (tells, progress) = watch::channel(Progress::default());
         let app = self.clone();
-        tokio::spawn(async move { app.follow(tx.commit(recorded).await, tells).await });
+        tokio::spawn(async move { app.follow(timeline, tx.commit(recorded).await, tells).await });
         self.wait_for(progress).await
     }
 
-    /// Follows a change that was committed, or was not, to its end, and tells whoever waits for it. To be run in a task of its own.
-    async fn follow(&self, committed: Result<(), StoreError>, tells: watch::Sender<Progress>) {
+    /// Before a change is committed on this primary: if it is another than was read from last, what it tells is read first. Revisions that are
+    /// missing there are noticed by whoever looks before they are counted anew.
+    pub(crate) async fn meet(&self, timeline: u32) -> Result<(), StoreError> {
+        if timeline != self.index.timeline() {
+            self.index.catch_up().await?;
+        }
+        Ok(())
+    }
+
+    /// Follows a change that was committed on this primary, or was not, to its end, and tells whoever waits for it. To be run in a task of its own.
+    async fn follow(&self, timeline: u32, committed: Result<(), StoreError>, tells: watch::Sender<Progress>) {
         let settled = match committed {
             Ok(()) => {
                 tells.send_replace(Progress::COMMITTED);
                 // committed and not settled is "unknown" to the caller: trying again settles again
-                let settled = self.cluster.settle(&self.index, &tells).await;
+                let settled = self.cluster.settle(&self.index, timeline, &tells).await;
                 if let (Err(error), true) = (&settled, tells.is_closed()) {
                     tracing::warn!(%error, "a change whose caller was told to expect it, or went away, could not be followed to its end; it is true after the longest wait");
                 }

@@ -1,6 +1,10 @@
-//! Where a credential stands in its life, as it is shown: what takes something away is under way until it is true on every node.
+//! Where a credential or an account stands, as it is shown: what takes something away is under way until it is true on every node.
+use std::collections::BTreeMap;
+
 use claviger_domain::{
+    account::{Account, Status},
     credential::{Credential, State},
+    id::AccountId,
     time::Timestamp,
 };
 use claviger_store::credential::Listed;
@@ -61,4 +65,54 @@ pub(crate) async fn settled(app: &App, mut found: Vec<Listed>) -> Result<Vec<Lis
     found.iter_mut().for_each(|listed| listed.unsettled = listed.unsettled.filter(|rev| *rev > safe));
     found.retain(|listed| listed.credential.state != State::Deleted || listed.unsettled.is_some());
     Ok(found)
+}
+
+/// Whether an account may do anything.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum AccountStanding {
+    /// It is in use.
+    Active,
+    /// Until it is true on every node that it is suspended.
+    Suspending,
+    /// It, and everything below it, is refused.
+    Suspended,
+}
+
+impl AccountStanding {
+    /// Of an account whose last change is true on every node, or is not.
+    pub(crate) const fn of(account: &Account, unsettled: bool) -> Self {
+        match (account.status, unsettled) {
+            (Status::Active, _) => Self::Active,
+            (Status::Suspended, true) => Self::Suspending,
+            (Status::Suspended, false) => Self::Suspended,
+        }
+    }
+}
+
+/// Which accounts have changed so lately that some node may not know of it.
+#[derive(Debug)]
+pub(crate) struct UnsettledAccounts(BTreeMap<AccountId, i64>);
+
+impl UnsettledAccounts {
+    /// Among these, which have been read already.
+    pub(crate) async fn among<'a>(app: &App, found: impl IntoIterator<Item = &'a Account>) -> Result<Self, Problem> {
+        let mut unsettled = app.store.reader().await?.list_unsettled_accounts(app.cluster.safe().await?).await?;
+        if found.into_iter().any(|account| unsettled.contains_key(&account.id)) {
+            // a closer look: most of what was not known to be settled is by now
+            let safe = app.cluster.look_for_safe().await?;
+            unsettled.retain(|_, rev| *rev > safe);
+        }
+        Ok(Self(unsettled))
+    }
+
+    /// Where it stands.
+    pub(crate) fn standing(&self, account: &Account) -> AccountStanding {
+        AccountStanding::of(account, self.0.contains_key(&account.id))
+    }
+
+    /// When its last change is true on every node at the latest; None: it is.
+    pub(crate) fn settles_by(&self, app: &App, account: &Account) -> Option<Timestamp> {
+        self.0.get(&account.id).map(|rev| app.cluster.settles_by(*rev))
+    }
 }

@@ -149,6 +149,7 @@ impl Canary {
         joined.retain(|node, _| !nodes.contains_key(node));
         after.extend(self.ask_all(app, &joined, &key).await);
         nodes.extend(joined);
+        app.metrics.canary.note_reach(!after.values().any(|answer| *answer == Answer::Unreachable));
         let mut outcome = Outcome::Unproven;
         for (node, answer) in after {
             let address = nodes.get(&node).and_then(Option::as_deref).unwrap_or_default();
@@ -171,6 +172,10 @@ impl Canary {
 
     /// A fresh credential, known everywhere; and away with what is left of the last one.
     async fn make(&mut self, app: &App) -> Result<Plain, StoreError> {
+        if self.last.as_ref().is_some_and(|last| !last.has_ended) {
+            // only then has every node read the lines that are forgotten below
+            self.revoke(app).await?;
+        }
         let (now, chance) = (app.clock.now(), &*app.chance);
         let public_id = app.format.public_id(Purpose::Canary, chance);
         let key = app.format.key(&public_id, chance);
@@ -191,10 +196,6 @@ impl Canary {
         };
         let view = SecretView { id: SecretId::new(now, chance), hint: hint(key.expose()), created_at: now, expires_at: None };
         let secret = StoredSecret { view, material: Material::Digest(app.keys.pepper.digest(key.expose().as_bytes())) };
-        if self.last.as_ref().is_some_and(|last| !last.has_ended) {
-            // only then has every node read the lines that are forgotten below
-            self.revoke(app).await?;
-        }
         let after = app.index.applied();
         let mut tx = app.store.begin().await?;
         if let Some(last) = &self.last {
@@ -203,8 +204,10 @@ impl Canary {
         tx.insert_canary(&credential, &secret).await?;
         // before it is known whether it was committed: it must be ended in any case
         self.last = Some(Made { public_id, after, has_ended: false });
+        let timeline = tx.timeline()?;
+        app.meet(timeline).await?;
         tx.commit_housekeeping().await?;
-        until_true(app).await?;
+        until_true(app, timeline).await?;
         Ok(key)
     }
 
@@ -213,8 +216,10 @@ impl Canary {
         let Some(last) = &mut self.last else { return Ok(()) };
         let mut tx = app.store.begin().await?;
         tx.end_canary(&last.public_id, app.clock.now() - STALE).await?;
+        let timeline = tx.timeline()?;
+        app.meet(timeline).await?;
         tx.commit_housekeeping().await?;
-        until_true(app).await?;
+        until_true(app, timeline).await?;
         last.has_ended = true;
         Ok(())
     }
@@ -241,9 +246,9 @@ impl From<bool> for Answer {
     }
 }
 
-async fn until_true(app: &App) -> Result<(), StoreError> {
+async fn until_true(app: &App, timeline: u32) -> Result<(), StoreError> {
     let (tells_nobody, _) = watch::channel(Progress::default());
-    app.cluster.outwait(&app.index, &tells_nobody).await.map(|_| ())
+    app.cluster.outwait(&app.index, timeline, &tells_nobody).await.map(|_| ())
 }
 
 /// The nodes that have a row, and this one.

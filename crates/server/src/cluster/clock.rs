@@ -1,7 +1,10 @@
 //! The clocks that leases are measured by. Not the time of day: for that see `crate::clock`.
-use std::sync::{
-    Arc,
-    atomic::{AtomicI64, Ordering},
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicI64, Ordering},
+    },
+    time::Duration,
 };
 
 use claviger_lease::Reading;
@@ -27,6 +30,15 @@ impl LeaseClock {
                 Reading { boot: now, real: now }
             }
         }
+    }
+
+    /// Time since `earlier`, as this machine feels it.
+    pub(crate) fn passed_since(&self, earlier: Reading) -> Duration {
+        let now = match self {
+            Self::System => nanoseconds(ClockId::CLOCK_BOOTTIME),
+            Self::Manual(at) => at.load(Ordering::SeqCst),
+        };
+        Duration::from_nanos(u64::try_from(now.saturating_sub(earlier.boot)).unwrap_or_default())
     }
 }
 

@@ -139,11 +139,12 @@ impl Driver {
                 self.renew().await?;
             }
             // no one waits for us; what is in memory is checked at each question, and so is kept short of work
-            Mode::ReadIndex => self.app.index.catch_up().await?,
+            Mode::ReadIndex => drop(self.app.index.catch_up().await?),
             Mode::Direct => {}
         }
         self.app.index.report_loss().await?;
-        self.app.cluster.look().await.map(|_| ())
+        let look = self.app.cluster.look().await?;
+        self.app.cluster.remember_now_and_then(&look).await
     }
 
     /// Between heartbeats, as soon as something changed: applies it and writes that into our row. No lease begins by it, so nobody's rests on it, and a

@@ -1,7 +1,7 @@
 //! Whether memory may answer just now. Asked for every verification; a task that sets a flag could itself be stuck.
 use std::{fmt, str::FromStr, time::Duration};
 
-use claviger_lease::{Held, Terms};
+use claviger_lease::{Held, Reading, Terms};
 
 use super::{LeaseClock, fault};
 
@@ -61,6 +61,11 @@ impl Gate {
     pub(crate) fn lease_age(&self) -> Option<Duration> {
         let age = self.held.age(|| self.clock.read());
         (age != i64::MAX).then(|| Duration::from_nanos(age.unsigned_abs()))
+    }
+
+    /// Whether the lease ran when the clocks showed `reading`.
+    pub(crate) fn was_open_at(&self, reading: Reading) -> bool {
+        self.held.may_serve(|| reading)
     }
 
     /// Whether the lease runs.

@@ -9,8 +9,9 @@ use std::{
 };
 
 use claviger_domain::time::Timestamp;
-use claviger_lease::{Barrier, Decision, Horizon, Primary, Reading, Sight, Stand, Terms, Watch};
-use claviger_store::{Store, StoreError, lease};
+pub(crate) use claviger_lease::Reading;
+use claviger_lease::{Barrier, Decision, History, Horizon, Primary, Sight, Stand, Terms, Watch};
+use claviger_store::{Store, StoreError, lease, revision::Position};
 use prometheus_client::metrics::histogram::Histogram;
 use tokio::sync::watch;
 
@@ -68,7 +69,7 @@ struct Seen {
     primary: Primary<String>,
     horizon: Horizon,
     /// The last changes of this process, latest last.
-    changes: VecDeque<Settled>,
+    changes: VecDeque<Change>,
 }
 
 /// What follows from a look.
@@ -76,6 +77,8 @@ struct Taken {
     /// Rows of nodes whose lease is over, with the beat at which they stopped.
     silent: Vec<(Row, i64)>,
     unheard: BTreeMap<String, Duration>,
+    /// Up to which revision everything is true on every node.
+    safe: i64,
     /// Whether the primary is to be settled.
     settles: bool,
     /// The id of this process's row, while it has one.
@@ -88,6 +91,8 @@ pub(crate) struct Look {
     pub(crate) cluster: lease::Cluster,
     /// For how long nothing was heard of each node but this one.
     pub(crate) unheard: BTreeMap<String, Duration>,
+    /// Up to which revision everything is true on every node.
+    safe: i64,
     sight: Sight,
     terms: Terms,
 }
@@ -109,8 +114,6 @@ impl Look {
 pub struct Settled {
     /// Whether it is true everywhere; else it will be at `effective_at` at the latest.
     pub complete: bool,
-    /// Everything up to this revision is.
-    pub rev: i64,
     /// How many nodes confirmed it, this one included.
     pub nodes: usize,
     /// Whether leases had to be waited out, since not every node confirmed it.
@@ -123,39 +126,53 @@ pub struct Settled {
     pub rest: Duration,
 }
 
+/// A change of this process that is true everywhere.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Change {
+    /// Up to here everything is.
+    pub position: Position,
+    /// How that came.
+    pub settled: Settled,
+}
+
 impl Cluster {
     pub(crate) fn new(store: Store, gate: Arc<Gate>, wall: Clock) -> Self {
         Self { store, gate, wall, looks: Rounds::default(), seen: Mutex::default(), waits: Histogram::new(WAITS) }
     }
 
-    /// Returns when everything committed before the call is true on every node, and tells meanwhile how far it is. Listed among the changes.
+    /// Returns when everything committed on this primary before the call is true on every node, and tells meanwhile how far it is. Listed
+    /// among the changes.
     ///
     /// # Errors
     /// [`StoreError::Unknown`] when that cannot be said: asking again, for what was done already too, is right.
-    pub(crate) async fn settle(&self, index: &Index, tells: &watch::Sender<Progress>) -> Result<Settled, StoreError> {
-        let settled = self.outwait(index, tells).await?;
+    pub(crate) async fn settle(&self, index: &Index, timeline: u32, tells: &watch::Sender<Progress>) -> Result<Settled, StoreError> {
+        let change = self.outwait(index, timeline, tells).await?;
         let mut seen = self.seen();
         if seen.changes.len() == CHANGES {
             seen.changes.pop_front();
         }
-        seen.changes.push_back(settled);
-        Ok(settled)
+        seen.changes.push_back(change);
+        Ok(change.settled)
     }
 
     /// The same, listed nowhere: for the canary.
-    pub(crate) async fn outwait(&self, index: &Index, tells: &watch::Sender<Progress>) -> Result<Settled, StoreError> {
+    pub(crate) async fn outwait(&self, index: &Index, timeline: u32, tells: &watch::Sender<Progress>) -> Result<Change, StoreError> {
         let committed = self.gate.clock.read();
-        index.catch_up().await.map_err(|error| StoreError::Unknown(error.to_string()))?;
-        // the barrier is through for this one alone: what was applied while it waited has a barrier of its own
-        let rev = index.applied();
-        let barrier = Barrier::new(rev, committed);
+        // the barrier is through for this one alone: what is applied while it waits has a barrier of its own
+        let position = index.catch_up().await.map_err(|error| StoreError::Unknown(error.to_string()))?;
+        assure_kept(timeline, position)?;
+        let rev = position.rev;
+        // it may name what others committed during the catching up: it begins when that was there, too
+        let known = self.gate.clock.read();
+        let barrier = Barrier::new(rev, known);
         let (mut pause, mut terms, mut nodes) = (GLANCE, self.gate.held.terms(), 0);
         loop {
             // a look that hangs must not make the wait any longer
-            let passed = Duration::from_nanos(self.gate.clock.read().least_since(committed).unsigned_abs());
+            let passed = Duration::from_nanos(self.gate.clock.read().least_since(known).unsigned_abs());
             let left = terms.wait().saturating_sub(passed).max(GLANCE);
             let look = match tokio::time::timeout(left, self.look()).await {
                 Ok(Ok(look)) => {
+                    assure_kept(timeline, look.cluster.position)?;
                     terms = longer(terms, look.terms);
                     nodes = self.confirmed(&look, rev);
                     tells.send_replace(Progress { nodes, waits_for_silence: look.waits_for_silence(rev), ..Progress::COMMITTED });
@@ -176,28 +193,26 @@ impl Cluster {
             }
             let settled = Settled {
                 complete: true,
-                rev,
                 nodes,
                 outlasted: decision == Decision::Outlasted,
                 took: Duration::from_nanos(now.least_since(committed).unsigned_abs()),
                 effective_at: self.wall.now(),
                 rest: Duration::ZERO,
             };
-            self.show(&settled).await;
+            self.show(position, settled.outlasted).await;
             self.waits.observe(settled.took.as_secs_f64());
-            return Ok(settled);
+            return Ok(Change { position, settled });
         }
     }
 
-    /// From here on every node shows the change as done: by the others' rows, or where leases were outlasted because the database remembers it.
-    async fn show(&self, settled: &Settled) {
-        let epoch = {
-            let mut seen = self.seen();
-            seen.horizon.reach(settled.rev);
-            seen.horizon.epoch()
-        };
-        let Some(epoch) = epoch.filter(|_| settled.outlasted) else { return };
-        let remembered = tokio::time::timeout(LONGEST_WORD, self.store.remember_safe(epoch, settled.rev)).await;
+    /// From here on every node shows what was done up to here as done: by the others' rows, or where leases were outlasted because the
+    /// database remembers it.
+    async fn show(&self, position: Position, outlasted: bool) {
+        self.seen().horizon.reach(history_of(position), position.rev);
+        if !outlasted {
+            return;
+        }
+        let remembered = tokio::time::timeout(LONGEST_WORD, self.store.remember_safe(position)).await;
         if let Err(error) = remembered.unwrap_or_else(|_| Err(StoreError::Unavailable("no answer in time".into()))) {
             tracing::warn!(%error, "other nodes show a change as under way for a while, though it is done");
         }
@@ -213,7 +228,7 @@ impl Cluster {
         // after the reply: what was seen had happened before this
         let now = self.gate.clock.read();
         let terms = terms_of(&cluster).unwrap_or(self.gate.held.terms());
-        let Taken { silent, unheard, settles, own } = self.take_in(&cluster, now, terms);
+        let Taken { silent, unheard, safe, settles, own } = self.take_in(&cluster, now, terms);
         for ((_, node), beat) in silent {
             if self.store.unregister(&node, Some(beat)).await? {
                 tracing::warn!(node, "a node has been silent for longer than its lease; its row is deleted");
@@ -226,7 +241,7 @@ impl Cluster {
         // our own row too, when there is someone to read it: what has returned here must not look unfinished there
         let alone = !cluster.nodes.iter().any(|node| Some(&node.id) != own.as_ref());
         let sight = Sight { lowest: lowest(&cluster).filter(|_| !alone), settled: cluster.settled };
-        Ok(Arc::new(Look { cluster, unheard, sight, terms }))
+        Ok(Arc::new(Look { cluster, unheard, safe, sight, terms }))
     }
 
     fn take_in(&self, cluster: &lease::Cluster, now: Reading, terms: Terms) -> Taken {
@@ -234,12 +249,12 @@ impl Cluster {
         let own = seen.own.clone();
         let others = cluster.nodes.iter().filter(|node| Some(&node.id) != own.as_ref());
         let silent = seen.watch.observe(now, terms, others.map(|node| ((cluster.primary.clone(), node.id.clone()), node.beat)));
-        let stand = Stand { epoch: cluster.epoch, rev: cluster.rev, remembered: cluster.safe_rev };
+        let stand = Stand { history: history_of(cluster.position), rev: cluster.position.rev, remembered: cluster.safe_rev };
         seen.horizon.observe(now, terms, stand, Sight { settled: cluster.settled, lowest: lowest(cluster) });
         let settles = !cluster.settled && seen.primary.observe(now, terms, cluster.primary.clone());
         let time = |node: &lease::Node| Some((node.id.clone(), seen.watch.unheard(now, &(cluster.primary.clone(), node.id.clone()))?));
         let unheard = cluster.nodes.iter().filter_map(time).collect();
-        Taken { silent, unheard, settles, own }
+        Taken { silent, unheard, safe: seen.horizon.safe().unwrap_or_default(), settles, own }
     }
 
     fn confirmed(&self, look: &Look, rev: i64) -> usize {
@@ -254,7 +269,7 @@ impl Cluster {
     }
 
     /// The last changes of this process, latest first.
-    pub(crate) fn changes(&self) -> Vec<Settled> {
+    pub(crate) fn changes(&self) -> Vec<Change> {
         self.seen().changes.iter().rev().copied().collect()
     }
 
@@ -272,6 +287,18 @@ pub(crate) fn is_silence(unheard: Duration, terms: Terms) -> bool {
     unheard > terms.heartbeat() * 2
 }
 
+const fn history_of(position: Position) -> History {
+    History { epoch: position.epoch, timeline: position.timeline }
+}
+
+/// A primary that has taken over since a commit may not have it: then it would be another change that is true everywhere.
+fn assure_kept(timeline: u32, now: Position) -> Result<(), StoreError> {
+    if now.timeline == timeline {
+        return Ok(());
+    }
+    Err(StoreError::Unknown("another primary has taken over since; whether it has the change is not known".into()))
+}
+
 fn lowest(cluster: &lease::Cluster) -> Option<i64> {
     cluster.nodes.iter().map(|node| node.acked).min()
 }
@@ -282,4 +309,18 @@ fn terms_of(cluster: &lease::Cluster) -> Option<Terms> {
 
 fn longer(one: Terms, other: Terms) -> Terms {
     if one.wait() < other.wait() { other } else { one }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_a_change_whose_primary_was_taken_over_from_nobody_says_that_it_is_kept() {
+        let at = |timeline| Position { epoch: 1, rev: 7, timeline };
+        assert!(assure_kept(1, at(1)).is_ok());
+        for other in [2, 0] {
+            assert!(matches!(assure_kept(1, at(other)), Err(StoreError::Unknown(_))), "asking again finds out");
+        }
+    }
 }

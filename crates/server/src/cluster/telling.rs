@@ -86,6 +86,6 @@ impl Cluster {
         }
         let (took, nodes) = (began.elapsed(), progress.borrow().nodes);
         let rest = self.gate.held.terms().wait().saturating_sub(took);
-        Ok(Settled { complete: false, rev: 0, nodes, outlasted: false, took, effective_at: self.wall.now() + rest, rest })
+        Ok(Settled { complete: false, nodes, outlasted: false, took, effective_at: self.wall.now() + rest, rest })
     }
 }

@@ -6,21 +6,33 @@ use super::{
     frame::{self, Place},
     page,
     session::Member,
-    view::AccountPage,
+    view::{AccountPage, Cell},
 };
-use crate::problem::Problem;
+use crate::{
+    app::standing::{AccountStanding, UnsettledAccounts},
+    problem::Problem,
+};
 
 pub(super) async fn show(member: Member) -> Result<Page<AccountPage>, Problem> {
     let account = member.account();
-    let suspended = account.status == Status::Suspended;
+    let unsettled = UnsettledAccounts::among(&member.app, [account]).await?;
     Ok(page(AccountPage {
         chrome: frame::of_member(&member, member.kind().console.section(), Place::Account),
         name: account.name.clone(),
         kind_label: member.kind().name.clone(),
         account_id: account.id.to_string(),
-        status_label: if suspended { "Suspended".into() } else { "Active".into() },
-        suspended,
+        status: status(unsettled.standing(account)),
+        suspended: account.status == Status::Suspended,
         role_label: member.role_label(),
         created: frame::when(account.created_at, member.app.clock.now()),
     }))
+}
+
+/// Where an account stands, in a word, and how that is drawn.
+pub(super) const fn status(standing: AccountStanding) -> Cell {
+    match standing {
+        AccountStanding::Active => Cell::Status("Active", "status active"),
+        AccountStanding::Suspending => Cell::Status("Suspending…", "status waiting"),
+        AccountStanding::Suspended => Cell::Status("Suspended", "status ended"),
+    }
 }

@@ -1,7 +1,7 @@
 //! `/account/clients`: the accounts directly below one's own, as far as one's role sees them.
 use axum::extract::Query;
 use claviger_domain::{
-    account::{Account, Status},
+    account::Account,
     kind::{ActsFor, Reach},
     policy::{self, Actor, ClientsSeen, ManageCredentials, SeeAccount},
 };
@@ -9,13 +9,13 @@ use claviger_store::page::PageRequest;
 use serde::Deserialize;
 
 use super::{
-    Page, desk,
+    Page, account, desk,
     frame::{self, Place},
     page,
     session::Member,
     view::{ClientRow, ClientsPage, Link},
 };
-use crate::problem::Problem;
+use crate::{app::standing::UnsettledAccounts, problem::Problem};
 
 const HREF: &str = "/account/clients";
 
@@ -48,7 +48,8 @@ pub(super) async fn list(member: Member, Query(at): Query<At>) -> Result<Page<Cl
     };
     drop(reader);
     let below = member.kind().credentials.reach == Reach::Below;
-    let rows: Vec<ClientRow> = clients.items.iter().map(|client| row(&member, client)).collect();
+    let unsettled = UnsettledAccounts::among(&member.app, &clients.items).await?;
+    let rows: Vec<ClientRow> = clients.items.iter().map(|client| row(&member, &unsettled, client)).collect();
     let empty_text = match seen {
         ClientsSeen::Assigned => "Your administrator assigns clients to you.",
         _ => "They are added by whoever runs this service.",
@@ -80,7 +81,7 @@ pub(super) async fn list(member: Member, Query(at): Query<At>) -> Result<Page<Cl
     }))
 }
 
-fn row(member: &Member, client: &Account) -> ClientRow {
+fn row(member: &Member, unsettled: &UnsettledAccounts, client: &Account) -> ClientRow {
     let mut links = Vec::new();
     let kinds = &member.app.kinds;
     if let (Some(kind), Ok(_)) = (kinds.find(&client.kind), policy::decide::<ManageCredentials>(kinds, member.actor(), client)) {
@@ -90,11 +91,5 @@ fn row(member: &Member, client: &Account) -> ClientRow {
     if sees_below && kinds.iter().any(|(_, kind)| kind.parents.contains(&client.kind)) {
         links.push(Link { label: "Accounts below".into(), href: format!("{HREF}?of={}", client.id), current: false });
     }
-    ClientRow {
-        name: client.name.clone(),
-        account_id: client.id.to_string(),
-        status_label: if client.status == Status::Active { "Active".into() } else { "Suspended".into() },
-        suspended: client.status != Status::Active,
-        links,
-    }
+    ClientRow { name: client.name.clone(), account_id: client.id.to_string(), status: account::status(unsettled.standing(client)), links }
 }

@@ -159,7 +159,7 @@ pub(crate) struct AccountPage {
     pub(crate) name: String,
     pub(crate) kind_label: String,
     pub(crate) account_id: String,
-    pub(crate) status_label: String,
+    pub(crate) status: Cell,
     pub(crate) suspended: bool,
     pub(crate) role_label: String,
     pub(crate) created: When,
@@ -538,8 +538,7 @@ pub(crate) struct ClientsPage {
 pub(crate) struct ClientRow {
     pub(crate) name: String,
     pub(crate) account_id: String,
-    pub(crate) status_label: String,
-    pub(crate) suspended: bool,
+    pub(crate) status: Cell,
     /// Its credentials' page, the accounts below it: as far as one may.
     pub(crate) links: Vec<Link>,
 }
@@ -626,8 +625,7 @@ pub(crate) struct AccountRow {
     pub(crate) parent_name: Option<String>,
     pub(crate) access_label: String,
     pub(crate) access_on: bool,
-    pub(crate) status_label: String,
-    pub(crate) suspended: bool,
+    pub(crate) status: Cell,
     pub(crate) created: When,
 }
 
@@ -660,7 +658,9 @@ pub(crate) struct OperatorAccountPage {
     pub(crate) parent: Option<Link>,
     pub(crate) external_id: Option<String>,
     pub(crate) created: When,
-    pub(crate) status_label: String,
+    /// What is not true on every node yet, and for how long at most.
+    pub(crate) settling: Option<String>,
+    pub(crate) status: Cell,
     pub(crate) suspended: bool,
     /// Sends `status=active`; shown while suspended.
     pub(crate) status_action: String,

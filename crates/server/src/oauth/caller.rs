@@ -1,6 +1,4 @@
 //! Who introspects and revokes: a client, for its own tokens, or the operator with an operator API key, for all.
-use std::sync::Arc;
-
 use axum::http::{HeaderMap, header};
 use claviger_domain::{policy::Actor, schemes::bearer};
 
@@ -8,11 +6,11 @@ use super::form::{Form, OauthError, basic};
 use crate::{
     app::{App, operator_keys},
     request::Context,
-    verify::{CannotSay, Entry, authenticate_client},
+    verify::{CannotSay, Entry, Kept, authenticate_client},
 };
 
 pub(super) enum Caller {
-    Client(Arc<Entry>),
+    Client(Kept<Entry>),
     Operator(Actor),
 }
 

@@ -1,4 +1,4 @@
-//! RFC 8414 metadata and the JSON Web Key Set (RFC 7517).
+//! The metadata of RFC 8414 and RFC 9728, and the JSON Web Key Set (RFC 7517).
 use axum::{
     Json,
     extract::State,
@@ -30,6 +30,19 @@ pub(crate) async fn authorization_server(State(app): State<App>) -> impl IntoRes
         "introspection_endpoint_auth_methods_supported": AUTHENTICATION,
         "revocation_endpoint": format!("{issuer}/oauth2/revoke"),
         "revocation_endpoint_auth_methods_supported": AUTHENTICATION,
+    });
+    (CACHED, Json(metadata))
+}
+
+/// The metadata of what tokens open: the operator's API, which is known by the audience of its tokens.
+#[utoipa::path(get, path = "/.well-known/oauth-protected-resource", tag = "oauth", responses((status = 200, description = "RFC 9728", body = Object)))]
+pub(crate) async fn protected_resource(State(app): State<App>) -> impl IntoResponse {
+    let issuer = app.public_url();
+    // the keys of RFC 8414's `jwks_uri` are none of the resource's: it signs nothing
+    let metadata: Value = json!({
+        "resource": issuer,
+        "authorization_servers": [issuer],
+        "bearer_methods_supported": ["header"],
     });
     (CACHED, Json(metadata))
 }

@@ -98,7 +98,7 @@ impl Traces {
         let (word, reason) = verdict.words();
         let mut attributes = vec![KeyValue::text("claviger.verdict", word), KeyValue::text("claviger.request_id", request_id)];
         if let Verdict::Allowed(allowed) = verdict {
-            attributes.push(KeyValue::text("claviger.account", &allowed.acting.account.id.to_string()));
+            attributes.push(KeyValue::text("claviger.account", &allowed.acting().account.id.to_string()));
         }
         if !reason.is_empty() {
             attributes.push(KeyValue::text("claviger.reason", reason));

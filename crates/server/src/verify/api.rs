@@ -132,7 +132,7 @@ pub(super) async fn judged(app: &App, question: Question, request_id: String) ->
                 credential_id: entry.id.to_string(),
                 public_id: entry.public_id().to_owned(),
                 account_id: entry.account_id.to_string(),
-                acting_account_id: allowed.acting.account.id.to_string(),
+                acting_account_id: allowed.acting().account.id.to_string(),
                 kind: entry.kind.as_str(),
                 scopes: allowed.scopes().split_ascii_whitespace().map(str::to_owned).collect(),
                 label: entry.label().to_owned(),

@@ -1,21 +1,27 @@
 //! What was read from the store, kept in bounded memory: lookups take no lock, of several misses for one key one reads, and what was not
-//! looked up for longest goes first (CLOCK: one bit for each value).
+//! looked up for longest goes first.
 //!
 //! A value is kept only if it was read at or after the revision applied, checked under the lock that evicts: so nothing older than an
 //! applied change can come to stay.
 use std::{
     collections::{HashMap, HashSet},
-    hash::{BuildHasher, Hash, Hasher},
+    hash::{BuildHasher, Hash},
+    ops::Deref,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, AtomicU64, Ordering},
+        atomic::{AtomicU64, Ordering},
     },
 };
 
+use arc_swap::{ArcSwap, Guard};
 use foldhash::quality::RandomState;
+
+use super::table::{Found, Table, Tag};
 
 /// Each has a lock of its own for fills and evictions; readers take none.
 const SHARDS: usize = 64;
+/// Slots of a shard that keeps nothing yet.
+const SLOTS: usize = 64;
 /// The most keys of a shard that are known to have no value.
 const ABSENT: usize = 512;
 
@@ -23,7 +29,51 @@ const ABSENT: usize = 512;
 pub(super) trait Keyed {
     type Key: Hash + Eq + ToOwned<Owned: Hash + Eq> + ?Sized;
 
-    fn key(&self) -> &Self::Key;
+    fn is(&self, key: &Self::Key) -> bool;
+}
+
+/// A value that was found. Cheaper than a counted reference, and as good: what is evicted meanwhile stays until it is dropped.
+pub struct Kept<V>(Found<V>);
+
+impl<V> Kept<V> {
+    fn found(found: Found<V>) -> Option<Self> {
+        found.is_some().then_some(Self(found))
+    }
+}
+
+impl<V> From<Arc<V>> for Kept<V> {
+    fn from(value: Arc<V>) -> Self {
+        Self(Guard::from_inner(Some(value)))
+    }
+}
+
+impl<V> Deref for Kept<V> {
+    type Target = V;
+
+    fn deref(&self) -> &V {
+        match &*self.0 {
+            Some(value) => value,
+            None => unreachable!("only made of what was found"),
+        }
+    }
+}
+
+impl<V> Clone for Kept<V> {
+    fn clone(&self) -> Self {
+        Self(Guard::from_inner(Option::clone(&self.0)))
+    }
+}
+
+impl<V: PartialEq> PartialEq for Kept<V> {
+    fn eq(&self, other: &Self) -> bool {
+        **self == **other
+    }
+}
+
+impl<V: std::fmt::Debug> std::fmt::Debug for Kept<V> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        (**self).fmt(f)
+    }
 }
 
 /// See the module.
@@ -37,11 +87,20 @@ pub(super) struct Cache<V: Keyed> {
 }
 
 struct Shard<V: Keyed> {
-    kept: papaya::HashSet<Kept<V>, RandomState>,
-    absent: Mutex<HashSet<<V::Key as ToOwned>::Owned>>,
-    changing: Mutex<()>,
+    table: ArcSwap<Table<V>>,
+    absent: Mutex<HashSet<<V::Key as ToOwned>::Owned, RandomState>>,
+    changing: Mutex<Filling>,
     /// Who reads which key just now, by the key's hash: a collision costs a moment, no mistake.
     flights: Flights,
+}
+
+/// How far a shard's table is filled.
+#[derive(Default)]
+struct Filling {
+    kept: usize,
+    /// Slots that were ever written.
+    written: usize,
+    hand: usize,
 }
 
 type Flights = Mutex<HashMap<u64, Arc<tokio::sync::Mutex<()>>>>;
@@ -70,63 +129,39 @@ impl Drop for Flight<'_> {
     }
 }
 
-struct Kept<V> {
-    value: Arc<V>,
-    /// Whether it was looked up since room was last looked for. Written only when it says otherwise: a hot value is written by no core.
-    used: AtomicBool,
-}
-
 impl<V: Keyed> std::fmt::Debug for Cache<V> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Cache").field("len", &self.len()).finish_non_exhaustive()
     }
 }
 
-impl<V: Keyed> PartialEq for Kept<V> {
-    fn eq(&self, other: &Self) -> bool {
-        self.value.key() == other.value.key()
-    }
-}
-
-impl<V: Keyed> Eq for Kept<V> {}
-
-impl<V: Keyed> Hash for Kept<V> {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        self.value.key().hash(state);
-    }
-}
-
-/// A key, to look a value up by.
-#[derive(Hash)]
-struct Wanted<'a, K: ?Sized>(&'a K);
-
-impl<V: Keyed> papaya::Equivalent<Kept<V>> for Wanted<'_, V::Key> {
-    fn equivalent(&self, kept: &Kept<V>) -> bool {
-        self.0 == kept.value.key()
-    }
-}
-
 impl<V: Keyed> Cache<V> {
     /// An empty one that will keep about `capacity` values at most.
     pub(super) fn new(capacity: usize) -> Self {
-        let hasher = RandomState::default();
         let shard = || Shard {
-            kept: papaya::HashSet::with_hasher(hasher.clone()),
+            table: ArcSwap::from_pointee(Table::new(SLOTS)),
             absent: Mutex::default(),
             changing: Mutex::default(),
             flights: Mutex::default(),
         };
+        let hasher = RandomState::default();
         Self { shards: (0..SHARDS).map(|_| shard()).collect(), capacity: capacity.div_ceil(SHARDS), hasher, clearings: AtomicU64::new(0) }
     }
 
     /// How many values are kept.
     pub(super) fn len(&self) -> usize {
-        self.shards.iter().map(|shard| shard.kept.len()).sum()
+        self.shards.iter().map(|shard| locked(&shard.changing).kept).sum()
     }
 
     /// The value kept for `key`.
-    pub(super) fn get(&self, key: &V::Key) -> Option<Arc<V>> {
-        self.shard(key).1.get(key)
+    pub(super) fn get(&self, key: &V::Key) -> Option<Kept<V>> {
+        let (hash, shard) = self.shard(key);
+        shard.get(hash, key)
+    }
+
+    /// Whether there is known to be none for `key`.
+    pub(super) fn is_absent(&self, key: &V::Key) -> bool {
+        locked(&self.shard(key).1.absent).contains(key)
     }
 
     /// The value for `key`, of which [`Self::get`] has none: what `read` brings from the store, with the revision it was read at.
@@ -135,7 +170,7 @@ impl<V: Keyed> Cache<V> {
         key: &V::Key,
         applied: impl Fn() -> i64,
         read: impl Future<Output = Result<(Option<Arc<V>>, i64), E>>,
-    ) -> Result<Option<Arc<V>>, E> {
+    ) -> Result<Option<Kept<V>>, E> {
         let (hash, shard) = self.shard(key);
         if locked(&shard.absent).contains(key) {
             return Ok(None);
@@ -143,26 +178,29 @@ impl<V: Keyed> Cache<V> {
         let flight = Flight::board(&shard.flights, hash);
         let _turn = flight.turn.lock().await;
         // who waited finds what the first one brought
-        if let Some(value) = shard.get(key) {
+        if let Some(value) = shard.get(hash, key) {
             return Ok(Some(value));
+        }
+        if locked(&shard.absent).contains(key) {
+            return Ok(None);
         }
         let clearings = self.clearings.load(Ordering::SeqCst);
         let (value, revision) = read.await?;
-        let _no_eviction = locked(&shard.changing);
+        let mut filling = locked(&shard.changing);
         if revision >= applied() && self.clearings.load(Ordering::SeqCst) == clearings {
             match &value {
-                Some(value) => shard.keep(value.clone(), self.capacity),
+                Some(value) => shard.keep(&mut filling, hash, key, value.clone(), self.capacity),
                 None => shard.keep_absent(key),
             }
         }
-        Ok(value)
+        Ok(value.map(Kept::from))
     }
 
     /// Forgets what is kept for `key`. To be called after the change's revision was published as applied.
     pub(super) fn evict(&self, key: &V::Key) {
-        let shard = self.shard(key).1;
-        let _no_fill = locked(&shard.changing);
-        shard.kept.pin().remove(&Wanted(key));
+        let (hash, shard) = self.shard(key);
+        let mut filling = locked(&shard.changing);
+        filling.kept -= usize::from(shard.table.load().remove(Tag::of(hash), |value| value.is(key)));
         locked(&shard.absent).remove(key);
     }
 
@@ -170,51 +208,41 @@ impl<V: Keyed> Cache<V> {
     pub(super) fn clear(&self) {
         self.clearings.fetch_add(1, Ordering::SeqCst);
         for shard in &self.shards {
-            let _no_fill = locked(&shard.changing);
-            shard.kept.pin().clear();
+            let mut filling = locked(&shard.changing);
+            shard.table.store(Arc::new(Table::new(SLOTS)));
+            *filling = Filling::default();
             locked(&shard.absent).clear();
         }
     }
 
     fn shard(&self, key: &V::Key) -> (u64, &Shard<V>) {
         let hash = self.hasher.hash_one(key);
-        // the top bits: the set uses the others
+        // the top bits: the table uses the lower half
         (hash, &self.shards[(hash >> 58) as usize % SHARDS])
     }
 }
 
 impl<V: Keyed> Shard<V> {
-    fn get(&self, key: &V::Key) -> Option<Arc<V>> {
-        let kept = self.kept.pin();
-        let found = kept.get(&Wanted(key))?;
-        if !found.used.load(Ordering::Relaxed) {
-            found.used.store(true, Ordering::Relaxed);
-        }
-        Some(found.value.clone())
+    fn get(&self, hash: u64, key: &V::Key) -> Option<Kept<V>> {
+        self.table.load().get(Tag::of(hash), |value| value.is(key)).and_then(Kept::found)
     }
 
-    fn keep(&self, value: Arc<V>, capacity: usize) {
-        let kept = self.kept.pin();
-        if kept.len() >= capacity {
-            let enough = kept.len() / 16 + 1;
-            let mut gone = 0;
-            kept.retain(|kept| {
-                let keep = kept.used.swap(false, Ordering::Relaxed) || gone >= enough;
-                gone += usize::from(!keep);
-                keep
-            });
-            if gone == 0 {
-                // all were in use since: then whichever come first
-                let mut left = enough;
-                kept.retain(|_| {
-                    let keep = left == 0;
-                    left = left.saturating_sub(1);
-                    keep
-                });
-            }
+    fn keep(&self, filling: &mut Filling, hash: u64, key: &V::Key, value: Arc<V>, capacity: usize) {
+        let (tag, mut table) = (Tag::of(hash), self.table.load_full());
+        let Err(value) = table.replace(tag, value, |value| value.is(key)) else { return };
+        if filling.kept >= capacity {
+            filling.kept -= usize::from(table.remove_one(&mut filling.hand));
+        }
+        if (filling.written + 1) * 4 > table.slots() * 3 {
+            // twice as large when half is in use: else only the traces of what was taken out fill it
+            let slots = table.slots() << usize::from(filling.kept * 2 >= table.slots());
+            table = Arc::new(table.copied_to(slots));
+            self.table.store(table.clone());
+            filling.written = filling.kept;
         }
         // not in use until it is asked for again: who walks through all there is takes the place of others like it
-        kept.insert(Kept { value, used: AtomicBool::new(false) });
+        filling.written += usize::from(table.insert(tag, value, false));
+        filling.kept += 1;
     }
 
     fn keep_absent(&self, key: &V::Key) {
@@ -240,14 +268,14 @@ mod tests {
     impl Keyed for Word {
         type Key = str;
 
-        fn key(&self) -> &str {
-            &self.0
+        fn is(&self, key: &str) -> bool {
+            self.0 == key
         }
     }
 
     async fn fill(cache: &Cache<Word>, key: &str, read_at: i64, applied: i64) {
         let read = async { Ok::<_, ()>((Some(Arc::new(Word(key.to_owned()))), read_at)) };
-        assert_eq!(cache.read(key, || applied, read).await, Ok(Some(Arc::new(Word(key.to_owned())))));
+        assert_eq!(cache.read(key, || applied, read).await, Ok(Some(Kept::from(Arc::new(Word(key.to_owned()))))));
     }
 
     #[tokio::test]
@@ -269,7 +297,7 @@ mod tests {
             cache.clear();
             Ok::<_, ()>((value(), 9))
         };
-        assert_eq!(cache.read("other", || 5, read).await, Ok(value()));
+        assert_eq!(cache.read("other", || 5, read).await, Ok(value().map(Kept::from)));
         assert!(cache.get("other").is_none(), "its revision is of another history");
     }
 
@@ -304,22 +332,25 @@ mod tests {
 
     #[tokio::test]
     async fn of_many_at_once_one_reads() {
-        let cache = Cache::new(100);
-        let (reads, gate) = (std::sync::atomic::AtomicU64::new(0), tokio::sync::Notify::new());
-        let one = async {
-            let read = async {
-                reads.fetch_add(1, Ordering::SeqCst);
-                gate.notified().await;
-                Ok::<_, ()>((Some(Arc::new(Word("hot".into()))), 1))
+        for found in [Some(Arc::new(Word("hot".into()))), None] {
+            let cache = Cache::<Word>::new(100);
+            let (reads, gate) = (AtomicU64::new(0), tokio::sync::Notify::new());
+            let one = async {
+                let read = async {
+                    reads.fetch_add(1, Ordering::SeqCst);
+                    gate.notified().await;
+                    Ok::<_, ()>((found.clone(), 1))
+                };
+                cache.read("hot", || 1, read).await
             };
-            cache.read("hot", || 1, read).await
-        };
-        let other = async { cache.read("hot", || 1, async { Err(()) }).await };
-        let open = async { gate.notify_one() };
-        let (one, other, ()) = tokio::join!(one, other, open);
-        assert!(one.is_ok() && other == one);
-        assert_eq!(reads.load(Ordering::SeqCst), 1);
-        assert!(cache.shards.iter().all(|shard| locked(&shard.flights).is_empty()));
+            let other = async { cache.read("hot", || 1, async { Err(()) }).await };
+            let open = async { gate.notify_one() };
+            let (one, other, ()) = tokio::join!(one, other, open);
+            let found = found.map(Kept::from);
+            assert_eq!((&one, &other), (&Ok(found.clone()), &Ok(found)), "absent keys too are asked for once");
+            assert_eq!(reads.load(Ordering::SeqCst), 1);
+            assert!(cache.shards.iter().all(|shard| locked(&shard.flights).is_empty()));
+        }
     }
 
     #[tokio::test]

@@ -1,9 +1,9 @@
 //! `POST /v1/canary`: whether this node accepts a key of another node's canary. No other question accepts one, and this one accepts no other.
 use axum::extract::State;
-use claviger_domain::{credential::Kind, id::AccountId, secret::Plain, token::Purpose};
+use claviger_domain::{id::AccountId, secret::Plain, token::Purpose};
 use serde::{Deserialize, Serialize};
 
-use super::{CannotSay, No};
+use super::{CannotSay, Moment, No, secrets};
 use crate::{app::App, body::Json, problem::Problem};
 
 /// Where it is asked, on the gateway listener.
@@ -32,13 +32,12 @@ pub(crate) async fn answer(State(app): State<App>, question: Json<CanaryQuestion
 
 /// Whether the canary's key `text` is accepted here: looked up, proven and found alive as any credential is, from the same memory.
 pub(crate) async fn accepts_canary(app: &App, text: &str) -> Result<bool, CannotSay> {
-    let now = app.clock.now();
-    let Some(parts) = app.format.parse_key(Purpose::Canary, text) else { return Ok(false) };
-    let entry = match super::secret(app, Kind::ApiKey, parts.public_id, text, now).await {
+    let moment = Moment::now(app);
+    let entry = match secrets::key(app, Purpose::Canary, text, moment).await {
         Ok((entry, _)) => entry,
         Err(No::CannotSay) => return Err(CannotSay),
         Err(_) => return Ok(false),
     };
-    let is_canary = entry.account_id == AccountId::CANARY && entry.life().is_alive(now, None);
+    let is_canary = entry.account_id == AccountId::CANARY && entry.life().is_alive(moment.now, None);
     Ok(is_canary && app.index.account(entry.account_id).await?.is_some())
 }

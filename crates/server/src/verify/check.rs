@@ -8,7 +8,7 @@ use tonic_prost::ProstCodec;
 use super::{
     Question, Rate, envoy,
     handed::HandedBody,
-    reply::{self, CREDENTIALS, Denial, IDENTITY, REQUEST_ID, Reply},
+    reply::{self, CREDENTIALS, Denial, REQUEST_ID, Reply},
 };
 use crate::{app::App, request};
 
@@ -101,7 +101,7 @@ async fn judged(app: &App, check: CheckRequest) -> CheckResponse {
 fn written(reply: Reply) -> CheckResponse {
     let (code, http_response) = match reply {
         Reply::Yes(identity, rate) => {
-            let headers = IDENTITY.iter().zip(identity).map(|(name, value)| HeaderValueOption::set(name.as_str(), text(&value))).collect();
+            let headers = identity.fields().map(|(name, value)| HeaderValueOption::set(name.as_str(), text(value))).collect();
             let headers_to_remove = CREDENTIALS.map(str::to_owned).to_vec();
             (0, HttpResponse::Ok(OkHttpResponse { headers, headers_to_remove, response_headers_to_add: rate_headers(rate) }))
         }

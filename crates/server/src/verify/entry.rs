@@ -3,7 +3,7 @@
 //! There may be millions: what most of them do not have (limits, a second secret, a signing key) stands in a box of its own.
 use std::sync::{
     LazyLock, OnceLock,
-    atomic::{AtomicI64, Ordering},
+    atomic::{AtomicU32, Ordering},
 };
 
 use claviger_domain::{
@@ -37,14 +37,12 @@ pub struct Entry {
     state: State,
     /// Whether the same signature is refused the second time.
     pub(crate) refuse_replays: bool,
-    /// The public part, and the label after it.
-    texts: Box<str>,
-    label_at: u32,
-    expires_at: Option<Timestamp>,
+    texts: Texts,
+    /// The end of time for none.
+    expires_at: Timestamp,
     limits: Option<Box<Limits>>,
     proofs: Proofs,
-    /// When a use was last noted, in microseconds.
-    noted_at: AtomicI64,
+    noted_at: Noted,
 }
 
 /// What it may not do: absent for a credential with full access from anywhere.
@@ -82,8 +80,7 @@ enum Proofs {
 #[derive(Debug)]
 struct Proof {
     id: SecretId,
-    /// When a use was last noted, in microseconds.
-    noted_at: AtomicI64,
+    noted_at: Noted,
     ready: Ready,
 }
 
@@ -131,25 +128,29 @@ impl Entry {
             kind: credential.kind,
             state: credential.state,
             refuse_replays: credential.refuse_replays,
-            label_at: u32::try_from(credential.public_id.len()).unwrap_or(u32::MAX),
-            texts: (credential.public_id + &credential.label).into_boxed_str(),
-            expires_at: credential.expires_at,
+            texts: Texts::new(&credential.public_id, &credential.label),
+            expires_at: credential.expires_at.unwrap_or(NEVER),
             limits,
             proofs,
-            noted_at: AtomicI64::new(0),
+            noted_at: Noted::default(),
         }
     }
 
     /// What is presented to name it; safe to show and to log.
     #[must_use]
     pub fn public_id(&self) -> &str {
-        self.texts.get(..self.label_at as usize).unwrap_or_default()
+        text(self.texts.split().0)
+    }
+
+    /// Whether this is its [`Self::public_id`].
+    pub(super) fn is_called(&self, public_id: &str) -> bool {
+        self.texts.split().0 == public_id.as_bytes()
     }
 
     /// Says whose or what it is, to people.
     #[must_use]
     pub fn label(&self) -> &str {
-        self.texts.get(self.label_at as usize..).unwrap_or_default()
+        text(self.texts.split().1)
     }
 
     /// What it may do.
@@ -166,15 +167,15 @@ impl Entry {
 
     /// When it stops being accepted by itself.
     #[must_use]
-    pub const fn expires_at(&self) -> Option<Timestamp> {
-        self.expires_at
+    pub fn expires_at(&self) -> Option<Timestamp> {
+        (self.expires_at != NEVER).then_some(self.expires_at)
     }
 
     /// What decides whether it is alive.
     pub(crate) fn life(&self) -> Life<'_> {
         Life {
             state: self.state,
-            expires_at: self.expires_at,
+            expires_at: self.expires_at(),
             allowed_networks: self.limits.as_ref().map_or(&[], |limits| limits.networks.as_slice()),
         }
     }
@@ -241,21 +242,71 @@ impl Entry {
         }
     }
 
-    /// Whether a use at `now` is worth noting: the last one noted is some time past. Of several at once, one is told yes.
+    /// Whether a use at `now` is worth noting.
     pub(crate) fn should_note(&self, now: Timestamp) -> bool {
-        is_due(&self.noted_at, now)
+        self.noted_at.is_due(now)
     }
 
     /// The same of one of its secrets.
     pub(crate) fn should_note_secret(&self, id: SecretId, now: Timestamp) -> bool {
-        self.proofs(now).find(|(proof, _)| proof.id == id).is_some_and(|(proof, _)| is_due(&proof.noted_at, now))
+        self.proofs(now).find(|(proof, _)| proof.id == id).is_some_and(|(proof, _)| proof.noted_at.is_due(now))
     }
 }
 
-fn is_due(noted_at: &AtomicI64, now: Timestamp) -> bool {
-    const PAUSE: i64 = 10_000_000;
-    let last = noted_at.load(Ordering::Relaxed);
-    now.micros() - last >= PAUSE && noted_at.compare_exchange(last, now.micros(), Ordering::Relaxed, Ordering::Relaxed).is_ok()
+/// When a use was last noted, in seconds of Unix time.
+#[derive(Debug, Default)]
+struct Noted(AtomicU32);
+
+impl Noted {
+    /// Whether the last one is some time past; of several who ask at once, one is told yes.
+    fn is_due(&self, now: Timestamp) -> bool {
+        const PAUSE: u32 = 10;
+        let (last, now) = (self.0.load(Ordering::Relaxed), u32::try_from(now.micros() / 1_000_000).unwrap_or(u32::MAX));
+        now.saturating_sub(last) >= PAUSE && self.0.compare_exchange(last, now, Ordering::Relaxed, Ordering::Relaxed).is_ok()
+    }
+}
+
+const NEVER: Timestamp = Timestamp::from_micros(i64::MAX);
+
+/// The public part and the label: on the entry's own lines as long as both together are short, as those that are made here are.
+enum Texts {
+    Short { bytes: [u8; SHORT], public: u8, both: u8 },
+    Long(Box<[Box<str>; 2]>),
+}
+
+const SHORT: usize = 45;
+
+impl Texts {
+    fn new(public: &str, label: &str) -> Self {
+        let (mut bytes, both) = ([0; SHORT], public.len() + label.len());
+        match (u8::try_from(public.len()), u8::try_from(both), bytes.get_mut(..both)) {
+            (Ok(public_len), Ok(both), Some(place)) => {
+                let (first, second) = place.split_at_mut(public.len());
+                first.copy_from_slice(public.as_bytes());
+                second.copy_from_slice(label.as_bytes());
+                Self::Short { bytes, public: public_len, both }
+            }
+            _ => Self::Long(Box::new([public.into(), label.into()])),
+        }
+    }
+
+    fn split(&self) -> (&[u8], &[u8]) {
+        match self {
+            Self::Short { bytes, public, both } => (&bytes[..usize::from(*public)], &bytes[usize::from(*public)..usize::from(*both)]),
+            Self::Long(texts) => (texts[0].as_bytes(), texts[1].as_bytes()),
+        }
+    }
+}
+
+impl std::fmt::Debug for Texts {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Texts").field(&text(self.split().0)).field(&text(self.split().1)).finish()
+    }
+}
+
+/// What was put in as text.
+fn text(bytes: &[u8]) -> &str {
+    std::str::from_utf8(bytes).unwrap_or_default()
 }
 
 impl Signing {
@@ -286,7 +337,7 @@ impl Proof {
             }
             Material::Password(phc) => Ready::Password(Box::new(Password { phc, known: OnceLock::new() })),
         };
-        Some(Self { id: secret.view.id, noted_at: AtomicI64::new(0), ready })
+        Some(Self { id: secret.view.id, noted_at: Noted::default(), ready })
     }
 }
 

@@ -41,12 +41,12 @@ pub(super) fn body<'a, F: Fields>(fields: &F, handed: &'a [u8]) -> Body<'a> {
 pub(crate) async fn answer_envoy<B: HandedBody>(app: &App, request: Request<B>) -> Response<Full<Bytes>> {
     let (parts, body) = request.into_parts();
     let headers = &parts.headers;
-    let request_id = request::request_id(app, headers);
+    let fields = HeaderFields::new(headers);
+    let request_id = request::request_id_from(app, fields.told("x-request-id"));
     let body = match handed::read(body).await {
         Ok(body) => body,
         Err(problem) => return Reply::body_refused(&problem, &request_id).into_http(),
     };
-    let fields = HeaderFields::new(headers);
     let target = parts.uri.path_and_query().and_then(|target| target.as_str().strip_prefix(PREFIX)).unwrap_or_default();
     let request = schemes::Request {
         method: parts.method.as_str(),

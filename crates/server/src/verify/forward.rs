@@ -23,12 +23,12 @@ pub(crate) async fn forward(axum::extract::State(app): axum::extract::State<App>
 pub(crate) async fn answer_forward<B: HandedBody>(app: &App, request: Request<B>) -> Response<Full<Bytes>> {
     let (parts, body) = request.into_parts();
     let headers = &parts.headers;
-    let request_id = request::request_id(app, headers);
+    let fields = HeaderFields::with_host(headers, "x-forwarded-host");
+    let request_id = request::request_id_from(app, fields.told("x-request-id"));
     let body = match handed::read(body).await {
         Ok(body) => body,
         Err(problem) => return Reply::body_refused(&problem, &request_id).into_http(),
     };
-    let fields = HeaderFields::with_host(headers, "x-forwarded-host");
     let (Some(method), Some(target)) = (fields.told("x-forwarded-method"), fields.told("x-forwarded-uri")) else {
         return Reply::not_asked_properly("The gateway must send X-Forwarded-Method and X-Forwarded-Uri, each once.", &request_id).into_http();
     };

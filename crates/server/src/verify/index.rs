@@ -16,11 +16,11 @@ use claviger_store::{
 
 use super::{
     Entry, Holder,
-    cache::{Cache, Keyed},
+    cache::{Cache, Kept, Keyed},
     revoked::Revoked,
 };
 use crate::{
-    cluster::{Gate, Mode, Rounds},
+    cluster::{Gate, Mode, Reading, Rounds},
     keyring::KeyRing,
 };
 
@@ -39,7 +39,7 @@ pub struct Index {
     /// Whether memory may answer.
     gate: Arc<Gate>,
     /// Reading the log and applying it: one at a time, and one for all who want it.
-    rounds: Rounds<Result<(), StoreError>>,
+    rounds: Rounds<Result<Position, StoreError>>,
     credentials: Cache<Entry>,
     accounts: Cache<Holder>,
     catalogue: ArcSwapOption<Catalogue>,
@@ -132,14 +132,20 @@ impl Index {
         self.len() == 0
     }
 
-    /// Applies every change committed so far. When it returns, no answer rests on anything older.
+    /// Applies every change committed so far, and gives where the log stood. When it returns, no answer rests on anything older.
     ///
     /// # Errors
     /// When the database is not available.
-    pub async fn catch_up(&self) -> Result<(), StoreError> {
+    pub async fn catch_up(&self) -> Result<Position, StoreError> {
         let round = || async {
-            let log = self.store.prompt_reader().await?.log_after(self.position()).await?;
-            self.apply(log)
+            let mut reader = self.store.prompt_reader().await?;
+            let log = reader.log_after(self.position()).await?;
+            if self.gate.mode != Mode::Lease {
+                // a lease is renewed by a COMMIT; who only reads would go on reading what a former primary says
+                reader.assure_primary().await?;
+            }
+            let position = log.position;
+            self.apply(log).map(|()| position)
         };
         self.rounds.join(round).await
     }
@@ -153,8 +159,13 @@ impl Index {
         Ok(rev)
     }
 
+    /// Which primary told what is in memory.
+    pub(crate) fn timeline(&self) -> u32 {
+        self.timeline.load(Ordering::SeqCst)
+    }
+
     fn position(&self) -> Position {
-        Position { epoch: self.epoch.load(Ordering::SeqCst), rev: self.applied(), timeline: self.timeline.load(Ordering::SeqCst) }
+        Position { epoch: self.epoch.load(Ordering::SeqCst), rev: self.applied(), timeline: self.timeline() }
     }
 
     /// Publishes, then evicts. Nothing can fail or be broken off in between: what was not evicted then would never be.
@@ -221,8 +232,33 @@ impl Index {
         }
     }
 
+    /// The credential with this public part, if it is in memory and memory may be asked, as far as a `reading` of the lease's clocks says
+    /// which was taken after the question came.
+    ///
+    /// A reading of that time is as good as one of now: the answer is then right as of that moment, and it comes after the question. Where it
+    /// is not enough, a renewal may have begun since; so before nothing is said, the clocks are read again.
+    pub(crate) fn in_memory(&self, public_id: &str, reading: Reading) -> Result<Option<Kept<Entry>>, CannotSay> {
+        if self.gate.mode != Mode::Lease {
+            return Ok(None);
+        }
+        if self.has_lost() || !(self.gate.was_open_at(reading) || self.gate.is_open()) {
+            return Err(CannotSay);
+        }
+        Ok(self.credentials.get(public_id))
+    }
+
+    /// Whether memory says that there is no credential with this public part. To be asked after [`Self::in_memory`], which says whether memory may be asked.
+    pub(crate) fn is_known_to_be_absent(&self, public_id: &str) -> bool {
+        self.gate.mode == Mode::Lease && self.credentials.is_absent(public_id)
+    }
+
+    /// The account with this id, if it is in memory. To be asked after a credential of it was found.
+    pub(crate) fn account_in_memory(&self, id: AccountId) -> Option<Kept<Holder>> {
+        self.accounts.get(&id)
+    }
+
     /// The credential with this public part; None when there is none.
-    pub(crate) async fn credential(&self, public_id: &str) -> Result<Option<Arc<Entry>>, CannotSay> {
+    pub(crate) async fn credential(&self, public_id: &str) -> Result<Option<Kept<Entry>>, CannotSay> {
         self.assure_current().await?;
         if let Some(kept) = self.credentials.get(public_id) {
             return Ok(Some(kept));
@@ -236,7 +272,7 @@ impl Index {
     }
 
     /// The account with this id; None when there is none.
-    pub(crate) async fn account(&self, id: AccountId) -> Result<Option<Arc<Holder>>, CannotSay> {
+    pub(crate) async fn account(&self, id: AccountId) -> Result<Option<Kept<Holder>>, CannotSay> {
         if let Some(kept) = self.accounts.get(&id) {
             return Ok(Some(kept));
         }
@@ -253,7 +289,7 @@ impl Index {
         match self.gate.mode {
             Mode::Lease if self.gate.is_open() => {}
             Mode::Lease => return Err(CannotSay),
-            Mode::ReadIndex | Mode::Direct => Box::pin(self.catch_up()).await?,
+            Mode::ReadIndex | Mode::Direct => drop(Box::pin(self.catch_up()).await?),
         }
         if self.has_lost() { Err(CannotSay) } else { Ok(()) }
     }
@@ -272,15 +308,15 @@ fn parse_catalogue(text: Option<&str>) -> Result<Option<Arc<Catalogue>>, StoreEr
 impl Keyed for Entry {
     type Key = str;
 
-    fn key(&self) -> &str {
-        self.public_id()
+    fn is(&self, key: &str) -> bool {
+        self.is_called(key)
     }
 }
 
 impl Keyed for Holder {
     type Key = AccountId;
 
-    fn key(&self) -> &AccountId {
-        &self.account.id
+    fn is(&self, key: &AccountId) -> bool {
+        self.account.id == *key
     }
 }

@@ -1,16 +1,14 @@
 //! Verification: who is calling, and may they? The answer to every API request of the operator.
-use std::{borrow::Cow, net::IpAddr, sync::Arc};
+use std::{borrow::Cow, net::IpAddr};
 
 use claviger_domain::{
     access::{Access, Scope},
     account::Status,
     catalogue::{Match, Missing, RoleRules, permits},
-    credential,
     id::SecretId,
     judge::{self, Refusal},
     kind::Kind,
-    schemes::{self, Fields, Presented, Request, basic::Pair, signing::Body},
-    secret::Plain,
+    schemes::{self, Fields, Presented, Request, signing::Body},
     time::Timestamp,
     token::Purpose,
 };
@@ -19,6 +17,7 @@ pub(crate) mod api;
 pub(crate) mod batch;
 mod cache;
 mod canary;
+mod challenge;
 mod check;
 mod entry;
 mod envoy;
@@ -33,10 +32,14 @@ mod refusals;
 mod replays;
 mod reply;
 mod revoked;
+mod secrets;
 mod signed;
+mod table;
 mod uses;
 
+pub use cache::Kept;
 pub(crate) use canary::{CanaryAnswer, PATH as CANARY, accepts_canary, answer as canary_endpoint};
+pub(crate) use challenge::Challenges;
 pub(crate) use check::{CheckResponse, PATH as CHECK, answer_check, answer_the_same, check as check_endpoint};
 pub(crate) use entry::seal_context;
 pub use entry::{Entry, Holder};
@@ -52,10 +55,25 @@ pub(crate) use rate::Rates;
 pub(crate) use refusals::Refusals;
 pub use refusals::Refused as RefusedSignature;
 pub(crate) use replays::Replays;
+pub(crate) use secrets::{authenticate_client, authenticate_key, password};
 use signed::Signed;
 pub(crate) use uses::Uses;
 
-use crate::app::App;
+use crate::{app::App, cluster::Reading};
+
+/// When a request came: read once, for each reading costs as much as a lookup.
+#[derive(Clone, Copy)]
+pub(crate) struct Moment {
+    pub(crate) now: Timestamp,
+    pub(crate) reading: Reading,
+}
+
+impl Moment {
+    pub(crate) fn now(app: &App) -> Self {
+        let reading = app.cluster.gate.clock.read();
+        Self { now: app.clock.now_at(reading), reading }
+    }
+}
 
 /// The verdict.
 #[derive(Clone, Debug)]
@@ -86,11 +104,11 @@ impl Verdict {
 #[derive(Clone, Debug)]
 pub struct Allowed {
     /// The credential.
-    pub entry: Arc<Entry>,
+    pub entry: Kept<Entry>,
     /// Its account.
-    pub own: Arc<Holder>,
-    /// The account acted for.
-    pub acting: Arc<Holder>,
+    pub own: Kept<Holder>,
+    /// The account acted for, if it is another one.
+    pub other: Option<Kept<Holder>>,
     /// What its token was given, less what the credential has lost since; None: all that the credential has.
     pub narrowed: Option<String>,
     /// The verified digest of the body, for an upstream that must compare.
@@ -100,6 +118,12 @@ pub struct Allowed {
 }
 
 impl Allowed {
+    /// The account acted for.
+    #[must_use]
+    pub fn acting(&self) -> &Holder {
+        self.other.as_ref().unwrap_or(&self.own)
+    }
+
     /// What it may do, words joined by blanks: `*` for everything; never more than the credential may now.
     #[must_use]
     pub fn scopes(&self) -> &str {
@@ -144,7 +168,7 @@ impl From<Refusal> for No {
 
 /// A proven credential, not judged yet.
 struct Proven {
-    entry: Arc<Entry>,
+    entry: Kept<Entry>,
     /// The secret that it was proven by; None for a token, which says nothing of it, and for a password, of which there is one.
     secret: Option<SecretId>,
     /// What its token was given, where that is not all that the credential has.
@@ -152,22 +176,27 @@ struct Proven {
     content_digest: Option<Cow<'static, str>>,
 }
 
-impl From<Arc<Entry>> for Proven {
-    fn from(entry: Arc<Entry>) -> Self {
+impl From<Kept<Entry>> for Proven {
+    fn from(entry: Kept<Entry>) -> Self {
         Self { entry, secret: None, narrowed: None, content_digest: None }
     }
 }
 
-impl From<(Arc<Entry>, SecretId)> for Proven {
-    fn from((entry, secret): (Arc<Entry>, SecretId)) -> Self {
+impl From<(Kept<Entry>, SecretId)> for Proven {
+    fn from((entry, secret): (Kept<Entry>, SecretId)) -> Self {
         Self { secret: Some(secret), ..Self::from(entry) }
     }
 }
 
 /// Judges a request.
 pub async fn verify<F: Fields>(app: &App, question: &Question<'_, F>) -> Verdict {
+    verify_at(app, question, Moment::now(app)).await
+}
+
+/// As [`verify`], of a request that came at `moment` and not before it.
+pub(crate) async fn verify_at<F: Fields>(app: &App, question: &Question<'_, F>, moment: Moment) -> Verdict {
     let traced = app.traces.verification(&app.clock, question.request_id);
-    let verdict = match decide(app, question).await {
+    let verdict = match decide(app, question, moment).await {
         Ok(allowed) => Verdict::Allowed(allowed),
         Err(No::Refused(refusal)) => Verdict::Refused(refusal, None),
         Err(No::Lacking(missing)) => Verdict::Refused(Refusal::InsufficientScope, Some(missing)),
@@ -183,11 +212,11 @@ pub async fn verify<F: Fields>(app: &App, question: &Question<'_, F>) -> Verdict
 }
 
 /// What is large and not on the way of every request is boxed: a future is as large as its largest branch, and is moved.
-async fn decide<F: Fields>(app: &App, question: &Question<'_, F>) -> Result<Allowed, No> {
-    let (request, now) = (&question.request, app.clock.now());
+async fn decide<F: Fields>(app: &App, question: &Question<'_, F>, moment: Moment) -> Result<Allowed, No> {
+    let (request, now) = (&question.request, moment.now);
     let in_fields = signed::in_fields(app, request.fields)?;
     let Proven { entry, secret, narrowed, content_digest } = match (schemes::present(request.fields), &in_fields) {
-        (Presented::Nothing, Some(signature)) => Box::pin(signed::prove(app, signature, question, now)).await?,
+        (Presented::Nothing, Some(signature)) => Box::pin(signed::prove(app, signature, question, moment)).await?,
         (_, Some(_)) => return Err(Refusal::SeveralCredentials.into()),
         (Presented::Nothing, None) => match legacy_body(question) {
             Some(login) => Box::pin(password(app, &login.username, &login.password, request.client_ip)).await?.into(),
@@ -197,27 +226,30 @@ async fn decide<F: Fields>(app: &App, question: &Question<'_, F>) -> Result<Allo
         (Presented::Junk, _) => return Err(Refusal::Unauthenticated.into()),
         (Presented::Token(token), _) => {
             let claims = app.tokens.check(token, now).ok_or(Refusal::Unauthenticated)?;
-            let entry = app.index.credential(&claims.sub).await?.ok_or(Refusal::Unauthenticated)?;
+            let entry = match app.index.in_memory(&claims.sub, moment.reading)? {
+                Some(entry) => entry,
+                None => Box::pin(app.index.credential(&claims.sub)).await?.ok_or(Refusal::Unauthenticated)?,
+            };
             if app.index.is_token_revoked(&claims.jti) {
                 return Err(Refusal::Unauthenticated.into());
             }
             Proven { narrowed: narrowed(&claims.scope, &entry), ..Proven::from(entry) }
         }
-        (Presented::Key(text), _) => key(app, text, now).await?.into(),
-        (Presented::Pair(pair), _) => pair_of(app, &pair, request.client_ip, now).await?,
-        (Presented::Signed(parameters), _) => Box::pin(signed::prove(app, &Signed::Hmac(parameters), question, now)).await?,
-        (Presented::DraftSigned(parameters), _) => Box::pin(signed::prove(app, &Signed::Cavage(parameters), question, now)).await?,
+        (Presented::Key(text), _) => secrets::key(app, Purpose::ApiKey, text, moment).await?.into(),
+        (Presented::Pair(pair), _) => secrets::pair(app, &pair, request.client_ip, moment).await?,
+        (Presented::Signed(parameters), _) => Box::pin(signed::prove(app, &Signed::Hmac(parameters), question, moment)).await?,
+        (Presented::DraftSigned(parameters), _) => Box::pin(signed::prove(app, &Signed::Cavage(parameters), question, moment)).await?,
     };
     let (own, kind) = living(app, &entry, request.client_ip, now).await?.ok_or(Refusal::Unauthenticated)?;
-    let acting = match judge::acting_account(own.account.id, kind, request.fields)? {
-        id if id == own.account.id => own.clone(),
+    let other = match judge::acting_account(own.account.id, kind, request.fields)? {
+        id if id == own.account.id => None,
         id => {
-            let acting = app.index.account(id).await?;
+            let acting = Box::pin(app.index.account(id)).await?;
             judge::may_act_for(&own.account, kind, acting.as_ref().map(|acting| &acting.account))?;
-            acting.ok_or(Refusal::AccountForbidden)?
+            acting
         }
     };
-    let mut allowed = Allowed { entry, own, acting, narrowed, content_digest, rate: None };
+    let mut allowed = Allowed { entry, own, other, narrowed, content_digest, rate: None };
     may_call(app, kind, &allowed, question)?;
     if allowed.entry.should_note(now) {
         app.uses.note(allowed.entry.id, request, now);
@@ -239,63 +271,9 @@ fn legacy_body<F: Fields>(question: &Question<'_, F>) -> Option<schemes::legacy:
     schemes::legacy::xml::parse(body).ok().map(|call| call.login)
 }
 
-/// A credential of `kind` with this public part and secret; the same work for unknown, wrong and ended.
-async fn secret(app: &App, kind: credential::Kind, public_id: &str, secret: &str, now: Timestamp) -> Result<(Arc<Entry>, SecretId), No> {
-    let entry = app.index.credential(public_id).await?.filter(|entry| entry.kind == kind);
-    let presented = app.keys.pepper.digest(secret.as_bytes());
-    let proven = Entry::find_secret(entry.as_deref(), &presented, &app.dummy_digest, now);
-    entry.zip(proven).ok_or(No::Refused(Refusal::Unauthenticated))
-}
-
 fn note_secret(app: &App, entry: &Entry, secret: Option<SecretId>, client_ip: Option<IpAddr>, now: Timestamp) {
     if let Some(secret) = secret.filter(|secret| entry.should_note_secret(*secret, now)) {
         app.uses.note_secret(secret, client_ip, now);
-    }
-}
-
-async fn key(app: &App, text: &str, now: Timestamp) -> Result<(Arc<Entry>, SecretId), No> {
-    let parts = app.format.parse_key(Purpose::ApiKey, text).ok_or(Refusal::Unauthenticated)?;
-    secret(app, credential::Kind::ApiKey, parts.public_id, text, now).await
-}
-
-/// A pair is a Basic key and its secret, or a legacy username and password. A signing key presented so is refused: its secret must not travel.
-async fn pair_of(app: &App, pair: &Pair, client_ip: Option<IpAddr>, now: Timestamp) -> Result<Proven, No> {
-    if app.format.is_public_id(Purpose::Basic, pair.user()) {
-        if !app.format.is_secret(pair.password()) {
-            return Err(Refusal::Unauthenticated.into());
-        }
-        return secret(app, credential::Kind::Basic, pair.user(), pair.password(), now).await.map(Proven::from);
-    }
-    Box::pin(password(app, pair.user(), &Plain::new(pair.password().to_owned()), client_ip)).await.map(Proven::from)
-}
-
-/// A legacy username and password of a living credential. What was right before is known by its fast hash; everything else, the right password
-/// of one that has ended or whose account is suspended too, costs a guess and Argon2id.
-pub(crate) async fn password(app: &App, username: &str, password: &Plain, client_ip: Option<IpAddr>) -> Result<Arc<Entry>, No> {
-    let now = app.clock.now();
-    let entry = app.index.credential(username).await?.filter(|entry| entry.kind == credential::Kind::Legacy);
-    let fast = app.fast.digest(format!("{}:{}", username, password.expose()).as_bytes());
-    let lives = match &entry {
-        Some(entry) => living(app, entry, client_ip, now).await?.is_some(),
-        None => false,
-    };
-    if let Some(entry) = entry.as_ref().filter(|entry| lives && entry.knows_password(&fast)) {
-        return Ok(entry.clone());
-    }
-    if !app.passwords.may_try(username, client_ip, now) {
-        return Err(Refusal::TooManyFailures.into());
-    }
-    match (app.passwords.check(entry.as_deref().and_then(Entry::password), password).await, entry) {
-        (passwords::Answer::Right, Some(entry)) if lives => {
-            entry.remember_password(fast);
-            app.passwords.note_success(username, client_ip, now);
-            Ok(entry)
-        }
-        (passwords::Answer::Busy, _) => Err(No::CannotSay),
-        _ => {
-            app.passwords.note_failure(username, client_ip, now);
-            Err(Refusal::Unauthenticated.into())
-        }
     }
 }
 
@@ -365,14 +343,20 @@ pub(crate) fn narrowed(granted: &str, entry: &Entry) -> Option<String> {
 }
 
 /// The account and kind of a credential that is alive and whose account is in good standing; None when it is not.
-async fn living<'a>(app: &'a App, entry: &Entry, client_ip: Option<IpAddr>, now: Timestamp) -> Result<Option<(Arc<Holder>, &'a Kind)>, CannotSay> {
+async fn living<'a>(app: &'a App, entry: &Entry, client_ip: Option<IpAddr>, now: Timestamp) -> Result<Option<(Kept<Holder>, &'a Kind)>, CannotSay> {
     if !entry.life().is_alive(now, client_ip) {
         return Ok(None);
     }
-    let Some(own) = app.index.account(entry.account_id).await? else { return Ok(None) };
+    let own = match app.index.account_in_memory(entry.account_id) {
+        Some(own) => own,
+        None => match Box::pin(app.index.account(entry.account_id)).await? {
+            Some(own) => own,
+            None => return Ok(None),
+        },
+    };
     let Some(kind) = app.kinds.find(&own.account.kind) else { return Ok(None) };
     for id in own.account.lineage.iter() {
-        if app.index.account(id).await?.is_none_or(|above| above.account.status != Status::Active) {
+        if Box::pin(app.index.account(id)).await?.is_none_or(|above| above.account.status != Status::Active) {
             return Ok(None);
         }
     }
@@ -382,31 +366,4 @@ async fn living<'a>(app: &'a App, entry: &Entry, client_ip: Option<IpAddr>, now:
 /// The living credential behind `entry`, or None: what the native legacy operations and the key-management API ask.
 pub(crate) async fn is_living(app: &App, entry: &Entry, client_ip: Option<IpAddr>) -> Result<bool, CannotSay> {
     Ok(living(app, entry, client_ip, app.clock.now()).await?.is_some())
-}
-
-/// The living API key that `text` is; None when it is none of ours, or has ended.
-pub(crate) async fn authenticate_key(app: &App, text: &str, client_ip: Option<IpAddr>) -> Result<Option<Arc<Entry>>, CannotSay> {
-    match key(app, text, app.clock.now()).await {
-        Ok((entry, _)) => Ok(is_living(app, &entry, client_ip).await?.then_some(entry)),
-        Err(No::CannotSay) => Err(CannotSay),
-        Err(_) => Ok(None),
-    }
-}
-
-/// The living client credential with this id and secret; None for unknown, wrong, ended and suspended alike, after the same work.
-pub(crate) async fn authenticate_client(app: &App, id: &str, presented: &Plain, client_ip: Option<IpAddr>) -> Result<Option<Arc<Entry>>, CannotSay> {
-    if !app.format.is_public_id(Purpose::Client, id) || !app.format.is_secret(presented.expose()) {
-        return Ok(None);
-    }
-    match secret(app, credential::Kind::Client, id, presented.expose(), app.clock.now()).await {
-        Ok((entry, secret)) => {
-            if !is_living(app, &entry, client_ip).await? {
-                return Ok(None);
-            }
-            note_secret(app, &entry, Some(secret), client_ip, app.clock.now());
-            Ok(Some(entry))
-        }
-        Err(No::CannotSay) => Err(CannotSay),
-        Err(_) => Ok(None),
-    }
 }

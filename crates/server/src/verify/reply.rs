@@ -1,5 +1,5 @@
 //! The answer to a check, before it takes a gateway's form: who it is, or why not. HTTP, nginx's own form of it, and gRPC are written from it.
-use std::{borrow::Cow, sync::LazyLock, time::Instant};
+use std::{borrow::Cow, sync::LazyLock};
 
 use bytes::Bytes;
 use claviger_domain::{
@@ -12,7 +12,7 @@ use hyper::{
     header::{CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE},
 };
 
-use super::{Allowed, Question, Rate, Verdict, verify};
+use super::{Allowed, Moment, Question, Rate, Verdict, verify_at};
 use crate::{
     app::App,
     config::Preflight,
@@ -20,8 +20,8 @@ use crate::{
     request,
 };
 
-/// The identity headers, in the order of [`Reply::Yes`].
-pub(crate) const IDENTITY: [HeaderName; 7] = [
+/// The identity headers.
+const IDENTITY: [HeaderName; 7] = [
     HeaderName::from_static("x-claviger-account"),
     HeaderName::from_static("x-claviger-acting-account"),
     HeaderName::from_static("x-claviger-credential"),
@@ -40,8 +40,8 @@ pub(crate) const CREDENTIALS: [&str; 4] = ["authorization", "proxy-authorization
 
 /// The answer to a check.
 pub(crate) enum Reply {
-    /// Let it through, with these values of [`IDENTITY`]. None is ever empty: what we do not set, a client could. And what is left of its quota.
-    Yes([HeaderValue; 7], Option<Rate>),
+    /// Let it through, as this; and what is left of its quota.
+    Yes(Identity, Option<Rate>),
     /// Do not, and tell the client this.
     No(Denial),
 }
@@ -60,20 +60,20 @@ pub(crate) struct Denial {
 
 /// Judges a request and writes the answer down.
 pub(crate) async fn reply<F: Fields>(app: &App, question: &Question<'_, F>) -> Reply {
-    let started = Instant::now();
-    let reply = judged(app, question).await;
-    app.metrics.answered(started);
+    let moment = Moment::now(app);
+    let reply = judged(app, question, moment).await;
+    app.metrics.answered(app.cluster.gate.clock.passed_since(moment.reading));
     reply
 }
 
-async fn judged<F: Fields>(app: &App, question: &Question<'_, F>) -> Reply {
+async fn judged<F: Fields>(app: &App, question: &Question<'_, F>, moment: Moment) -> Reply {
     if passes_as_preflight(app, &question.request) {
-        return Reply::Yes(nobody(question.request_id), None);
+        return Reply::Yes(Identity::nobody(question.request_id), None);
     }
-    match verify(app, question).await {
-        Verdict::Allowed(allowed) => Reply::Yes(identity(&allowed, question.request_id), allowed.rate),
+    match verify_at(app, question, moment).await {
+        Verdict::Allowed(allowed) => Reply::Yes(Identity::of(&allowed, question.request_id), allowed.rate),
         Verdict::Refused(refusal, missing) => {
-            let (challenge, retry_after) = (challenge(refusal, missing.as_deref()), retry_after(refusal));
+            let (challenge, retry_after) = (app.challenges.of(refusal, missing.as_deref()), retry_after(refusal));
             let denial = if missing.is_some() {
                 Denial::of(&Problem::refused(refusal, missing), question.request_id)
             } else {
@@ -139,8 +139,7 @@ impl Reply {
     /// As HTTP: exactly 200, or the true status with its problem.
     pub(crate) fn into_http(self) -> Response<Full<Bytes>> {
         match self {
-            Self::Yes(identity, rate) => {
-                let mut headers = filled_in(identity);
+            Self::Yes(Identity(mut headers), rate) => {
                 write_rate(&mut headers, rate);
                 let mut response = Response::new(Full::new(Bytes::new()));
                 *response.headers_mut() = headers;
@@ -149,25 +148,6 @@ impl Reply {
             Self::No(denial) => denial.into_http(),
         }
     }
-}
-
-/// An answer with these values of [`IDENTITY`]. Its names were hashed once, for all answers.
-fn filled_in(mut identity: [HeaderValue; 7]) -> HeaderMap {
-    /// The fields, and for each in turn whose place it is.
-    static FORM: LazyLock<(HeaderMap, Vec<Option<usize>>)> = LazyLock::new(|| {
-        let mut headers: HeaderMap = IDENTITY.into_iter().map(|name| (name, NOTHING)).collect();
-        headers.insert(CACHE_CONTROL, NO_STORE);
-        let places = headers.keys().map(|name| IDENTITY.iter().position(|own| own == name)).collect();
-        (headers, places)
-    });
-    let (form, places) = &*FORM;
-    let mut headers = form.clone();
-    for (field, place) in headers.values_mut().zip(places) {
-        if let Some(value) = place.and_then(|at| identity.get_mut(at)) {
-            *field = std::mem::replace(value, NOTHING);
-        }
-    }
-    headers
 }
 
 impl Denial {
@@ -201,19 +181,6 @@ fn write_rate(headers: &mut HeaderMap, rate: Option<Rate>) {
     }
 }
 
-/// The challenge of RFC 6750, section 3. All of it in one field: nginx before 1.23 passes on only the first.
-fn challenge(refusal: Refusal, missing: Option<&str>) -> Option<HeaderValue> {
-    match (refusal, missing.unwrap_or_default()) {
-        (Refusal::NoCredential, _) => Some(HeaderValue::from_static(r#"Bearer realm="claviger""#)),
-        (Refusal::Unauthenticated | Refusal::Replayed, _) => Some(HeaderValue::from_static(r#"Bearer realm="claviger", error="invalid_token""#)),
-        (Refusal::InsufficientScope, "") => Some(HeaderValue::from_static(r#"Bearer realm="claviger", error="insufficient_scope""#)),
-        (Refusal::InsufficientScope, missing) => {
-            HeaderValue::try_from(format!(r#"Bearer realm="claviger", error="insufficient_scope", scope="{missing}""#)).ok()
-        }
-        _ => None,
-    }
-}
-
 /// When to try again, in seconds.
 const fn retry_after(refusal: Refusal) -> Option<u32> {
     match refusal {
@@ -234,28 +201,60 @@ fn passes_as_preflight<F: Fields>(app: &App, request: &schemes::Request<'_, F>) 
         && matches!(schemes::present(request.fields), Presented::Nothing)
 }
 
-fn identity(allowed: &Allowed, request_id: &str) -> [HeaderValue; 7] {
-    let entry = &allowed.entry;
-    [
-        allowed.own.written.clone(),
-        allowed.acting.written.clone(),
-        value(entry.id.write(&mut [0; 36])),
-        HeaderValue::from_static(entry.kind.as_str()),
-        value(allowed.scopes()),
-        value(request_id),
-        match &allowed.content_digest {
-            None => NOTHING,
-            Some(Cow::Borrowed(text)) => HeaderValue::from_static(text),
-            Some(Cow::Owned(text)) => value(text),
-        },
-    ]
-}
+/// Who sent a request, as the answer's header fields: every one of [`IDENTITY`], in its order, and none of them empty, for what we do not set, a
+/// client could. And `Cache-Control`.
+pub(crate) struct Identity(HeaderMap);
 
-/// The identity of a request that nobody in particular sent.
-fn nobody(request_id: &str) -> [HeaderValue; 7] {
-    let mut identity = [NOTHING; 7];
-    identity[5] = value(request_id);
-    identity
+impl Identity {
+    fn of(allowed: &Allowed, request_id: &str) -> Self {
+        let entry = &allowed.entry;
+        let mut identity = Self::form();
+        let mut put = identity.places();
+        put(allowed.own.written.clone());
+        put(allowed.acting().written.clone());
+        put(value(entry.id.write(&mut [0; 36])));
+        put(HeaderValue::from_static(entry.kind.as_str()));
+        put(value(allowed.scopes()));
+        put(value(request_id));
+        match &allowed.content_digest {
+            None => {}
+            Some(Cow::Borrowed(text)) => put(HeaderValue::from_static(text)),
+            Some(Cow::Owned(text)) => put(value(text)),
+        }
+        drop(put);
+        identity
+    }
+
+    /// Of a request that nobody in particular sent.
+    fn nobody(request_id: &str) -> Self {
+        let mut identity = Self::form();
+        if let Some(place) = identity.0.get_mut(REQUEST_ID) {
+            *place = value(request_id);
+        }
+        identity
+    }
+
+    /// All dashes. The names were hashed once, for all answers.
+    fn form() -> Self {
+        static FORM: LazyLock<HeaderMap> =
+            LazyLock::new(|| IDENTITY.into_iter().map(|name| (name, NOTHING)).chain([(CACHE_CONTROL, NO_STORE)]).collect());
+        Self(FORM.clone())
+    }
+
+    /// The places of the values. A map without repeated names is walked in the order in which they came.
+    fn places(&mut self) -> impl FnMut(HeaderValue) {
+        let mut places = self.0.values_mut();
+        move |value| {
+            if let Some(place) = places.next() {
+                *place = value;
+            }
+        }
+    }
+
+    /// The names and values of [`IDENTITY`].
+    pub(crate) fn fields(&self) -> impl Iterator<Item = (&HeaderName, &HeaderValue)> {
+        self.0.iter().filter(|(name, _)| *name != CACHE_CONTROL)
+    }
 }
 
 /// What stands in a header field for this text: a dash for none, and for what cannot.

@@ -13,7 +13,7 @@ use claviger_domain::{
     token::Purpose,
 };
 
-use super::{No, Proven, Question, RefusedSignature, entry::nobodys_key, replays};
+use super::{Moment, No, Proven, Question, RefusedSignature, entry::nobodys_key, replays};
 use crate::app::App;
 
 /// What a signed request says of its signature.
@@ -97,10 +97,13 @@ fn site<'a, F: Fields>(question: &Question<'a, F>) -> Site<'a> {
 }
 
 /// Proves a signed request. Why one is refused is kept for the people of its account; the client learns only that it is.
-pub(super) async fn prove<F: Fields>(app: &App, signed: &Signed<'_>, question: &Question<'_, F>, now: Timestamp) -> Result<Proven, No> {
-    let (policy, algorithm) = (signing::Policy::default(), signed.algorithm());
-    let known = app.format.is_public_id(Purpose::Hmac, signed.key_id());
-    let entry = if known { app.index.credential(signed.key_id()).await? } else { None };
+pub(super) async fn prove<F: Fields>(app: &App, signed: &Signed<'_>, question: &Question<'_, F>, moment: Moment) -> Result<Proven, No> {
+    let (policy, algorithm, id, now) = (signing::Policy::default(), signed.algorithm(), signed.key_id(), moment.now);
+    let entry = match app.index.in_memory(id, moment.reading)? {
+        Some(entry) => Some(entry),
+        None if app.format.is_public_id(Purpose::Hmac, id) => Box::pin(app.index.credential(id)).await?,
+        None => None,
+    };
     let entry = entry.filter(|entry| entry.kind == credential::Kind::Hmac);
     let mut keys = entry.iter().flat_map(|entry| entry.signing_keys(algorithm, now)).peekable();
     let nobody = keys.peek().is_none().then(|| nobodys_key(algorithm));

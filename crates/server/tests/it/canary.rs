@@ -87,6 +87,15 @@ on_both_engines! {
         assert_eq!(Canary::default().round(&world.app).await, Outcome::Held, "this node itself holds it");
         assert_eq!(metric(&world, "claviger_canary_answers_total{answer=\"unreachable\"}").await, 2);
         assert_eq!(metric(&world, "claviger_revocation_violations_total").await, 0);
+        for (gone_are_there, missed) in [(true, 2), (false, 0)] {
+            if !gone_are_there {
+                for node in ["gone", "astray"] {
+                    world.app.store.unregister(node, None).await.expect("its row goes");
+                }
+            }
+            Canary::default().round(&world.app).await;
+            assert_eq!(metric(&world, "claviger_canary_missed_rounds").await, missed, "in a row");
+        }
         let (liar, _) = peer(json!({ "node": null, "accepted": true })).await;
         join(&world, "liar", liar).await;
         assert_eq!(Canary::default().round(&world.app).await, Outcome::Violated);
@@ -197,4 +206,29 @@ async fn two_nodes_on_postgres_refuse_what_the_canary_of_the_other_revoked() {
     ] {
         assert!(text.lines().any(|found| found == line), "no {line} in {text}");
     }
+}
+
+/// The alert rules divide by nothing and count no rounds: one expression is right for every setting.
+#[tokio::test]
+async fn how_long_nothing_was_proven_is_told_beside_how_often_something_should_be_and_of_no_canary_nothing() {
+    let text = async |world: &World| {
+        let request = axum::http::Request::get("/metrics").body(axum::body::Body::empty()).expect("a request");
+        world.at_gateway(request).await.text()
+    };
+    let world = World::sqlite().await;
+    let shown = text(&world).await;
+    assert!(shown.contains("\nclaviger_canary_every_seconds 60\n"), "{shown}");
+    let age = async || {
+        let shown = text(&world).await;
+        let value = shown.lines().find_map(|line| line.strip_prefix("claviger_canary_unproven_seconds ")).expect("an age").to_owned();
+        value.parse::<f64>().expect("a number")
+    };
+    let (first, second) = (age().await, age().await);
+    assert!(first < second, "it grows until a round holds");
+    let before = std::time::Instant::now();
+    assert_eq!(Canary::default().round(&world.app).await, Outcome::Held);
+    assert!(age().await <= before.elapsed().as_secs_f64(), "the round that held is later than what came before it");
+    let without = World::with(Partial { canary_every: Some(0), ..Partial::default() }, None, Kinds::built_in().expect("sound")).await;
+    let shown = text(&without).await;
+    assert!(shown.contains("\nclaviger_canary_every_seconds 0\n") && shown.contains("\nclaviger_canary_unproven_seconds NaN\n"), "{shown}");
 }

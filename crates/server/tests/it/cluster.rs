@@ -1,5 +1,6 @@
 //! A node and its lease: without one it cannot say, and every change tells since when it is true.
 use claviger_store::lease::Node;
+use claviger_testkit::soon::assert_soon_async;
 use serde_json::json;
 use tokio::sync::Notify;
 
@@ -59,9 +60,7 @@ async fn a_node_that_finds_revisions_missing_cannot_say_until_another_epoch_is_b
     world.account("corporate", "Later still").await;
     assert_eq!(verify(&world).await, 503);
     let told = async || world.app.store.reader().await.expect("a reader").cluster().await.expect("a look").has_lost;
-    while !told().await {
-        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
-    }
+    assert_soon_async("the database is told", told).await;
     let fresh = world.beside(claviger_server::config::Partial::default()).await;
     assert_eq!(verify(&fresh).await, 503, "a process that starts knows of it");
     let not_ready = ready(&fresh).await;
@@ -91,9 +90,7 @@ async fn a_change_that_is_through_does_not_show_a_later_one_as_done() {
     let [first, second] = [first, second].map(|made| format!("/v1/accounts/{}/credentials/{}", made.account, made.id));
     let rev = async || world.app.store.reader().await.expect("a reader").position().await.expect("a position").rev;
     let later_than = async |before: i64| {
-        while world.app.index.applied() <= before {
-            tokio::task::yield_now().await;
-        }
+        assert_soon_async("another change is applied", async || world.app.index.applied() > before).await;
         world.app.index.applied()
     };
     let before = rev().await;
@@ -124,4 +121,56 @@ async fn a_change_that_is_through_does_not_show_a_later_one_as_done() {
     let (first_deleted, second_deleted, ()) = tokio::join!(deleting_first, deleting_second, other_node);
     assert_eq!((first_deleted.status, second_deleted.status), (204, 204));
     assert_eq!(world.operator().get(&second).await.status, 404);
+}
+
+/// What is read for the first deletion tells of the second only by luck: whoever commits in the middle of a reading has the next one.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_change_that_comes_in_while_the_log_is_read_for_another_is_waited_out_too() {
+    let mut world = World::postgres().await;
+    let acme = world.account("corporate", "Acme").await;
+    let [first, second] = [world.credential(&acme).await, world.credential(&acme).await];
+    let [first, second] = [first, second].map(|made| format!("/v1/accounts/{}/credentials/{}", made.account, made.id));
+    // without a lease nothing but deletions reads the log
+    world.leave().await;
+    let rev = async || world.app.store.reader().await.expect("a reader").position().await.expect("a position").rev;
+    let before = rev().await;
+    let began_at = world.app.clock.now();
+    let other = Node { id: "other".into(), acked: before, beat: 0, address: "127.0.0.1:1".into(), version: "test".into(), began_at };
+    world.app.store.register(&other, 10_000).await.expect("registered");
+    let database = world.database.clone().expect("PostgreSQL");
+    let (client, connection) = tokio_postgres::connect(database.url(), tokio_postgres::NoTls).await.expect("connected");
+    tokio::spawn(connection);
+    client.batch_execute("BEGIN; LOCK TABLE cluster IN ACCESS EXCLUSIVE MODE").await.expect("nobody reads where the log stands");
+    let first_is_read = async || {
+        let waiting = "SELECT 1 FROM pg_locks WHERE NOT granted AND relation = 'cluster'::regclass";
+        while client.query(waiting, &[]).await.expect("answered").is_empty() {
+            tokio::task::yield_now().await;
+        }
+    };
+    let deleting = async |path: &str| world.operator().delete(path).await.status;
+    let reading = async {
+        first_is_read().await;
+        let meanwhile = async {
+            while rev().await < before + 2 {
+                tokio::task::yield_now().await;
+            }
+            client.batch_execute("COMMIT").await.expect("read on");
+            acknowledge(&world, "other", before + 1).await;
+            // each of these is a look at the leases, and between them the deletions have theirs
+            for _ in 0..50 {
+                world.operator().get("/v1/cluster").await;
+            }
+            let shown = world.operator().get(&second).await;
+            assert_eq!((shown.status, shown.json()["state"].as_str()), (200, Some("revoking")), "{shown:?}");
+            acknowledge(&world, "other", before + 2).await;
+        };
+        tokio::select! {
+            biased;
+            () = meanwhile => {}
+            status = deleting(&second) => panic!("{status}, before the other node knew of it"),
+        }
+    };
+    let (status, ()) = tokio::join!(deleting(&first), reading);
+    assert_eq!(status, 204);
+    assert_eq!(world.operator().delete(&second).await.status, 204);
 }

@@ -38,7 +38,9 @@ async fn what_a_route_needs_comes_from_the_address_of_the_check_and_never_from_t
     let refused = forward(&world, "/verify/forward?require=orders:write", &fields).await;
     refused.assert_problem_of_a_check(403, "insufficient_scope");
     assert_eq!(refused.json()["required_scopes"], json!(["orders:write"]));
-    assert_eq!(refused.header("www-authenticate"), r#"Bearer realm="claviger", error="insufficient_scope", scope="orders:write""#);
+    let metadata = r#"resource_metadata="http://claviger.test/.well-known/oauth-protected-resource""#;
+    let challenge = format!(r#"Bearer realm="claviger", error="insufficient_scope", scope="orders:write", {metadata}"#);
+    assert_eq!(refused.header("www-authenticate"), challenge);
     let claiming: Vec<_> = fields.iter().copied().chain([("x-claviger-require", "orders:read")]).collect();
     forward(&world, "/verify/forward", &claiming).await.assert_problem_of_a_check(403, "insufficient_scope");
 }

@@ -102,6 +102,29 @@ async fn the_metadata_of_rfc_8414_leads_to_what_is_there() {
     }
 }
 
+/// Agents look there: from a refused request to the server that gives tokens.
+#[tokio::test]
+async fn a_challenge_leads_by_rfc_9728_to_the_authorization_server() {
+    let world = World::sqlite().await;
+    let found = "http://claviger.test/.well-known/oauth-protected-resource";
+    let junk: &[(&str, &[u8])] = &[("authorization", b"Bearer nothing")];
+    for (sent, what) in [(&[][..], ""), (junk, r#", error="invalid_token""#)] {
+        let refused = world.nginx(sent).await;
+        let challenge = format!(r#"Bearer realm="claviger"{what}, resource_metadata="{found}""#);
+        assert_eq!((refused.status, refused.header("www-authenticate")), (401, challenge.as_str()));
+    }
+    let path = found.strip_prefix("http://claviger.test").expect("ours");
+    let metadata = world.anyone().get(path).await;
+    assert_eq!((metadata.status, metadata.header("content-type")), (200, "application/json"));
+    let issuer = "http://claviger.test";
+    assert_eq!(metadata.json(), json!({ "resource": issuer, "authorization_servers": [issuer], "bearer_methods_supported": ["header"] }));
+    let server = world.anyone().get("/.well-known/oauth-authorization-server").await.json();
+    assert_eq!(server["issuer"], issuer, "which it names");
+    // our own API takes keys, which no authorization server gives
+    let refused = world.anyone().get("/v1/accounts").await;
+    assert_eq!(refused.header("www-authenticate"), r#"Bearer realm="claviger""#);
+}
+
 #[tokio::test]
 async fn errors_of_the_standard_form_are_those_of_rfc_6749() {
     let world = World::sqlite().await;

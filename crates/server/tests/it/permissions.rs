@@ -19,7 +19,7 @@ use crate::{
 };
 
 /// Every verb with what it is sent; the path's `{…}` say what it is about.
-const VERBS: [(&str, &str, &str); 123] = [
+const VERBS: [(&str, &str, &str); 124] = [
     ("GET", "/", ""),
     ("GET", "/account", ""),
     ("GET", "/account/members", ""),
@@ -66,6 +66,7 @@ const VERBS: [(&str, &str, &str); 123] = [
     ("GET", "/v1/accounts/{id}/events", ""),
     ("GET", "/.well-known/jwks.json", ""),
     ("GET", "/.well-known/oauth-authorization-server", ""),
+    ("GET", "/.well-known/oauth-protected-resource", ""),
     ("POST", "/account/{page}/find", "pasted=x"),
     ("GET", "/account/{page}/delete", ""),
     ("POST", "/account/{page}/delete", ""),

@@ -1,7 +1,8 @@
 //! Two primaries at once, and commits that a standby does not confirm. On PostgreSQL alone.
-use std::time::Duration;
-
-use claviger_testkit::postgres::{Fsync, Signal};
+use claviger_testkit::{
+    postgres::{Fsync, Signal},
+    soon::DEADLINE,
+};
 
 use super::*;
 
@@ -51,6 +52,25 @@ async fn a_standby_is_not_taken_for_a_primary_postgres() {
     assert!(refused.to_string().contains("standby"), "{refused}");
 }
 
+/// It can still be read from, and nobody there need know that another has taken over.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_former_primary_cannot_show_that_it_is_one_where_a_commit_waits_for_a_standby_postgres() {
+    let old = Cluster::start_with(Fsync::Off);
+    let database = old.fresh_database();
+    let new = old.standby();
+    let store = Store::open_postgres(database.url()).await.expect("opened");
+    let assured = async || store.prompt_reader().await.expect("a reader").assure_primary().await;
+    assured().await.expect("no commit waits for anyone: nothing can be shown");
+    old.commit_waits_for_standby(true);
+    assured().await.expect("its standby follows");
+    new.promote();
+    store.reader().await.expect("a reader").position().await.expect("it can be read from");
+    let refused = assured().await;
+    assert!(matches!(refused, Err(StoreError::Unavailable(_))), "{refused:?}");
+    old.commit_waits_for_standby(false);
+    assured().await.expect("the control: it commits by itself");
+}
+
 /// The server calls such a COMMIT a success, with a warning. A failover would lose it.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_commit_whose_wait_for_the_standby_is_broken_off_has_an_unknown_outcome_postgres() {
@@ -67,7 +87,7 @@ async fn a_commit_whose_wait_for_the_standby_is_broken_off_has_an_unknown_outcom
             async move { if committing == "a change" { store.agree_on_lease(Some(3_000)).await.map(|_| ()) } else { store.confirm().await } }
         });
         tokio::task::spawn_blocking({
-            let break_off = "DO $$ BEGIN FOR attempt IN 1..400 LOOP PERFORM pg_stat_clear_snapshot(); \
+            let break_off = "DO $$ BEGIN FOR attempt IN 1..3000 LOOP PERFORM pg_stat_clear_snapshot(); \
                  PERFORM pg_cancel_backend(pid) FROM pg_stat_activity WHERE wait_event = 'SyncRep'; \
                  IF FOUND THEN RETURN; END IF; PERFORM pg_sleep(0.02); END LOOP; RAISE 'nobody waits'; END $$";
             let url = format!("{}?options=-c%20synchronous_commit%3Dlocal", primary.administrator_url());
@@ -76,7 +96,7 @@ async fn a_commit_whose_wait_for_the_standby_is_broken_off_has_an_unknown_outcom
         .await
         .expect("it ends")
         .expect("someone waits");
-        let outcome = tokio::time::timeout(Duration::from_secs(5), waiting).await.expect("it ends").expect("it does not panic");
+        let outcome = tokio::time::timeout(DEADLINE, waiting).await.expect("it ends").expect("it does not panic");
         assert!(matches!(outcome, Err(StoreError::Unknown(_))), "{committing}: {outcome:?}");
     }
     standby.signal_all(Signal::CONT);

@@ -22,7 +22,7 @@ on_both_engines! {
         make_account(&store, "Acme").await;
         let look = async || store.reader().await.expect("a reader").cluster().await.expect("a look");
         let empty = look().await;
-        assert!(empty.settled && empty.nodes.is_empty() && empty.lease_ms == 10_000 && empty.rev == 1, "{empty:?}");
+        assert!(empty.settled && empty.nodes.is_empty() && empty.lease_ms == 10_000 && empty.position.rev == 1, "{empty:?}");
         store.register(&node("a", 0), 10_000).await.expect("registered");
         store.register(&node("b", 1), 10_000).await.expect("registered");
         assert_eq!(look().await.nodes, [node("a", 0), node("b", 1)]);
@@ -74,9 +74,11 @@ on_both_engines! {
             make_account(&store, name).await;
         }
         let remembered = async || store.reader().await.expect("a reader").cluster().await.expect("a look").safe_rev;
-        for (epoch, rev, then) in [(1, 2, 2), (1, 1, 2), (2, 3, 2), (1, 4, 2), (1, 3, 3)] {
-            store.remember_safe(epoch, rev).await.expect("tried");
-            assert_eq!(remembered().await, then, "{rev} of epoch {epoch}: of another history, or one that is not there yet");
+        let here = store.reader().await.expect("a reader").position().await.expect("a position").timeline;
+        for (epoch, rev, timeline, then) in [(1, 2, here, 2), (1, 1, here, 2), (2, 3, here, 2), (1, 3, here + 1, 2), (1, 4, here, 2), (1, 3, here, 3)] {
+            let safe = Position { epoch, rev, timeline };
+            store.remember_safe(safe).await.expect("tried");
+            assert_eq!(remembered().await, then, "{safe:?}: of another history, or one that is not there yet");
         }
     }
 
@@ -137,7 +139,7 @@ async fn postgres_rings_for_a_revision_and_after_a_lost_connection() {
     let store = Store::open_postgres(database.url()).await.expect("it opens");
     let mut bell = store.doorbell();
     let mut rings = async |why: &str| {
-        tokio::time::timeout(std::time::Duration::from_secs(20), bell.rings()).await.unwrap_or_else(|_| panic!("no ring {why}"));
+        tokio::time::timeout(claviger_testkit::soon::DEADLINE, bell.rings()).await.unwrap_or_else(|_| panic!("no ring {why}"));
     };
     rings("when it is connected").await;
     make_account(&store, "Acme").await;

@@ -1,10 +1,10 @@
 //! A second PostgreSQL that follows the first, for tests of what happens when it takes over. And the ways in which one dies or hangs.
 
 use std::path::Path;
-use std::time::{Duration, Instant};
 
 use super::{Cluster, Fsync, Signal, as_postgres, binaries, finish, own_by_postgres, run_sql};
 use crate::folder;
+use crate::soon::assert_soon;
 
 /// How a primary knows its standby.
 const NAME: &str = "standby";
@@ -30,19 +30,23 @@ impl Cluster {
 
     /// Whether a COMMIT here waits until the standby has it too. Returns when that is so.
     pub fn commit_waits_for_standby(&self, waits: bool) {
-        let administrator = self.administrator_url();
-        let names = if waits { NAME } else { "" };
-        let run = |sql: &str| run_sql(&administrator, sql).unwrap_or_else(|error| panic!("{sql}: {error}\n{}", self.output()));
-        run(&format!("ALTER SYSTEM SET synchronous_standby_names = '{names}'"));
-        run("SELECT pg_reload_conf()");
+        self.commit_waits_for(if waits { NAME } else { "" });
         if waits {
-            run("DO $$ BEGIN FOR attempt IN 1..600 LOOP \
+            self.run(
+                "DO $$ BEGIN FOR attempt IN 1..1200 LOOP \
                  PERFORM pg_stat_clear_snapshot(); \
                  PERFORM 1 FROM pg_stat_replication WHERE sync_state = 'sync'; \
                  IF FOUND THEN RETURN; END IF; \
                  PERFORM pg_sleep(0.05); \
-                 END LOOP; RAISE 'the standby does not follow'; END $$");
+                 END LOOP; RAISE 'the standby does not follow'; END $$",
+            );
         }
+    }
+
+    /// For which followers a COMMIT waits, by their names; for none if there are none. It may return before that is so.
+    pub fn commit_waits_for(&self, names: &str) {
+        self.run(&format!("ALTER SYSTEM SET synchronous_standby_names = '{names}'"));
+        self.run("SELECT pg_reload_conf()");
     }
 
     /// Makes this standby a primary. The one that it followed is not asked, and goes on.
@@ -81,11 +85,7 @@ impl Cluster {
         let children = children(program.id());
         program.kill();
         // they see that the postmaster is gone, and go; a new one would not start before
-        let until = Instant::now() + Duration::from_secs(20);
-        while children.iter().any(|child| is_running(child)) {
-            assert!(Instant::now() < until, "backends outlive their postmaster: {children:?}");
-            std::thread::sleep(Duration::from_millis(5));
-        }
+        assert_soon("no backend outlives its postmaster", || !children.iter().any(|child| is_running(child)));
     }
 
     fn connection_of(&self, role: &str) -> String {

@@ -1,7 +1,8 @@
 //! Clocks that run wrong, or are set.
-use claviger_testkit::{clocks, postgres::Cluster};
+use claviger_testkit::{clocks, http::Request, postgres::Cluster, soon::assert_soon};
+use jiff::Timestamp;
 
-use super::{CONTROLS, LEASE, Outcome, experiment, history::Verdict, link::Weather, longest_wait, nodes::Nodes, revocations};
+use super::{CONTROLS, LEASE, Outcome, assert_broken, experiment, history::Verdict, link::Weather, longest_wait, nodes::Nodes, revocations};
 
 /// The third node is cut off. Its clocks run at one rate, those of the nodes that delete at the other.
 fn with_rates(of_the_one_cut_off: f64, of_the_others: f64, count: usize) -> Outcome {
@@ -18,13 +19,13 @@ fn clocks_that_run_8_percent_wrong_let_a_node_cut_off_from_postgres_accept_nothi
     let outcome = with_rates(0.92, 1.08, revocations());
     outcome.assert_kept("a slow clock cut off");
     assert!(outcome.findings.cannot_say > 0, "{:?}", outcome.findings);
-    assert!(outcome.took.iter().any(|took| *took > longest_wait() / 2), "nobody waited for it: {:?}", outcome.took);
+    assert!(outcome.fewest_confirmed < 3, "nobody waited for it");
 }
 
 /// The control: this is what the assumption is for, and the wait is no longer than it has to be.
 #[test]
 fn a_clock_that_runs_at_a_quarter_of_the_rate_is_not_survived_on_postgres() {
-    with_rates(0.25, 1.0, CONTROLS).assert_broken("a clock at a quarter of the rate");
+    assert_broken("a clock at a quarter of the rate", || with_rates(0.25, 1.0, CONTROLS));
 }
 
 /// The control is `without_its_lease_a_node_cut_off_from_postgres_accepts_late`: what must not happen is that a clock that is set prolongs a lease.
@@ -36,20 +37,30 @@ fn a_clock_that_is_set_by_an_hour_prolongs_no_lease_on_postgres() {
         let nodes = Nodes::start_in(cluster, &cluster.address(), &[Vec::new(), Vec::new(), clock.environment()], LEASE, "lease", None);
         let keys = nodes.keys(revocations());
         let spare = nodes.keys(1);
-        let outcome = experiment(&nodes, &keys, &[0, 1, 2], || {
+        let set = |hours: i64| {
             clock.set(hours * 3600);
+            assert_soon(&format!("its clock is {hours} hours off"), || hours_off(&nodes, 2) == hours);
+        };
+        let outcome = experiment(&nodes, &keys, &[0, 1, 2], || {
+            set(hours);
             std::thread::sleep(longest_wait() / 2);
-            clock.set(0);
+            set(0);
             std::thread::sleep(longest_wait() / 2);
             nodes.links[2].set(Weather::CUT);
-            clock.set(hours * 3600);
+            set(hours);
         });
         outcome.assert_kept("a clock set, and a link cut");
         nodes.links[2].set(Weather::FAIR);
-        clock.set(0);
-        let begun = std::time::Instant::now();
-        while nodes.verify(2, &spare[0]) != Some(Verdict::Allowed) {
-            assert!(begun.elapsed() < longest_wait() * 4, "it never came back: {}", nodes.servers[2].output());
-        }
+        set(0);
+        assert_soon("it comes back", || nodes.verify(2, &spare[0]) == Some(Verdict::Allowed));
     }
+}
+
+/// By how many hours a node's time of day is wrong, rounded. Its request ids tell (RFC 9562, 5.7); its `Date` never goes back.
+fn hours_off(nodes: &Nodes, node: usize) -> i64 {
+    let answer = Request::get(&nodes.servers[node].gateway("/healthz")).send();
+    let id = answer.header("x-request-id").expect("a request id").replace('-', "");
+    let told = i64::from_str_radix(&id[..12], 16).expect("milliseconds");
+    let ahead = told - Timestamp::now().as_millisecond();
+    (ahead + 1_800_000).div_euclid(3_600_000)
 }

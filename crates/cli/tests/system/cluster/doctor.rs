@@ -1,22 +1,28 @@
 //! `claviger doctor` and what weakens the promise, each with a real PostgreSQL. That it sees nodes and a failover is in `faults.rs`.
-use std::{
-    process::Command,
-    time::{Duration, Instant},
-};
+use std::process::Command;
 
-use super::{LEASE, nodes::Nodes};
+use super::{LEASE, LONG_LEASE, nodes::Nodes};
 use claviger_testkit::{
     folder,
     pgbouncer::PgBouncer,
     postgres::Cluster,
     process::Claviger,
     program::{Program, Signal},
+    soon::{DEADLINE, soon},
 };
 
 #[track_caller]
 fn assert_says(nodes: &Nodes, line: &str) {
     let (_, said) = nodes.doctor();
     assert!(said.contains(line), "no {line} in\n{said}");
+}
+
+#[track_caller]
+fn assert_soon_says(nodes: &Nodes, line: &str) {
+    soon(line, || {
+        let (_, said) = nodes.doctor();
+        if said.contains(line) { Ok(()) } else { Err(said) }
+    });
 }
 
 #[test]
@@ -28,29 +34,17 @@ fn the_doctor_names_a_standby_of_postgres_that_no_commit_waits_for() {
     let mut follow = Command::new("pg_receivewal");
     follow.args(["--synchronous", "-d", &administrator, "-D"]).arg(archive.path());
     let _follower = Program::start("pg_receivewal", &follow, Signal::TERM);
-    let begun = Instant::now();
-    while !nodes.doctor().1.contains("WEAK   No commit waits for a standby") {
-        assert!(begun.elapsed() < Duration::from_secs(30), "{}", nodes.doctor().1);
-    }
+    assert_soon_says(&nodes, "WEAK   No commit waits for a standby");
     assert!(!nodes.doctor().0);
-    let wait_for = |names: &str| {
-        for sql in [&format!("ALTER SYSTEM SET synchronous_standby_names = '{names}'"), "SELECT pg_reload_conf()"] {
-            let done = Command::new("psql").args([&administrator, "-qXAtc", sql]).status().expect("psql is there");
-            assert!(done.success(), "{sql}");
-        }
-    };
-    wait_for("pg_receivewal");
-    let begun = Instant::now();
-    while !nodes.doctor().1.contains("ok     standbys: 1, and commits wait") {
-        assert!(begun.elapsed() < Duration::from_secs(30), "{}", nodes.doctor().1);
-    }
+    cluster.commit_waits_for("pg_receivewal");
+    assert_soon_says(&nodes, "ok     standbys: 1, and commits wait");
     // nothing could be dropped any more when the follower is gone
-    wait_for("");
+    cluster.commit_waits_for("");
 }
 
 #[test]
 fn the_doctor_says_what_it_found_of_clocks_leases_and_the_nodes_of_postgres() {
-    let mut nodes = Nodes::start(Cluster::shared(), 1, LEASE, "lease", None);
+    let mut nodes = Nodes::start(Cluster::shared(), 1, LONG_LEASE, "lease", None);
     let (well, said) = nodes.doctor();
     assert!(well, "{said}");
     for line in [
@@ -67,7 +61,7 @@ fn the_doctor_says_what_it_found_of_clocks_leases_and_the_nodes_of_postgres() {
     assert!(!well && said.contains("WEAK   this node is set to leases of 30 s, and would not start"), "{said}");
     assert!(nodes.servers[0].terminate().success());
     let (well, said) = nodes.doctor_with(nodes.url(), &["--lease", "30"]);
-    assert!(well && said.contains("would make them so") && said.contains("leases are 2 s long"), "the doctor changed something: {said}");
+    assert!(well && said.contains("would make them so") && said.contains("leases are 60 s long"), "the doctor changed something: {said}");
 }
 
 #[test]
@@ -87,8 +81,7 @@ fn a_node_that_listens_on_every_address_tells_the_one_that_postgres_sees_it_by()
     let folder = data.path().to_str().expect("text");
     let arguments = ["serve", "--data", folder, "--public", "127.0.0.1:0", "--gateway", "0.0.0.0:0", "--database", database.url()];
     let node = Program::start("claviger", &Claviger::command(&arguments), Signal::KILL);
-    let port =
-        node.wait_for_line("`Gateway: …`", Duration::from_secs(30), |line| Some(line.strip_prefix("Gateway: ")?.rsplit_once(':')?.1.to_owned()));
+    let port = node.wait_for_line("`Gateway: …`", DEADLINE, |line| Some(line.strip_prefix("Gateway: ")?.rsplit_once(':')?.1.to_owned()));
     let said = Claviger::answer(&["doctor", "--data", folder, "--database", database.url()]);
     assert!(said.contains(&format!(" at 127.0.0.1:{port}, ")) && said.contains(" answers there"), "{said}");
 }

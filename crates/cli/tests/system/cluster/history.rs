@@ -13,8 +13,17 @@ pub(crate) struct Key {
     pub(crate) token: String,
     /// When the reply to its deletion had been received.
     pub(crate) deleted: OnceLock<Instant>,
-    /// How long the first deletion that returned waited, after it was committed, to be true everywhere.
-    pub(crate) waited: OnceLock<Duration>,
+    /// What the first deletion that returned said of itself.
+    pub(crate) settled: OnceLock<Settled>,
+}
+
+/// How a deletion became true everywhere.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Settled {
+    /// How many nodes confirmed it.
+    pub(crate) nodes: usize,
+    /// How long it waited after it was committed.
+    pub(crate) after: Duration,
 }
 
 /// A verification.

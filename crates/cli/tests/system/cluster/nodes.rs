@@ -1,5 +1,6 @@
 //! Several real nodes on one real PostgreSQL, each by a link of its own.
 use std::{
+    path::Path,
     sync::{Arc, OnceLock},
     thread,
     time::{Duration, Instant},
@@ -10,12 +11,13 @@ use claviger_testkit::{
     http::{Connection, Request},
     namespace::Namespace,
     postgres::{Cluster, Database},
-    process::Server,
+    process::{Claviger, Server},
+    soon::{DEADLINE, soon},
 };
 use serde_json::{Value, json};
 
 use super::{
-    history::{Key, Verdict},
+    history::{Key, Settled, Verdict},
     link::Link,
 };
 
@@ -173,17 +175,26 @@ impl Nodes {
             id: text(&made["id"]),
             token: text(&token["access_token"]),
             deleted: OnceLock::new(),
-            waited: OnceLock::new(),
+            settled: OnceLock::new(),
         };
         for node in 0..self.servers.len() {
-            assert_eq!(self.verify(node, &key), Some(Verdict::Allowed), "node {node}: a fresh key");
+            assert_eq!(self.decide(node, &key), Verdict::Allowed, "node {node}: a fresh key");
         }
         key
     }
 
     /// None when there was no answer at all.
     pub(crate) fn verify(&self, node: usize, key: &Key) -> Option<Verdict> {
-        self.verify_within(Duration::from_secs(30), node, key)
+        self.verify_within(DEADLINE, node, key)
+    }
+
+    /// What a node says as soon as it can say: on a busy machine a lease may run out, and is then renewed.
+    #[track_caller]
+    pub(crate) fn decide(&self, node: usize, key: &Key) -> Verdict {
+        soon(&format!("node {node} can say"), || match self.verify(node, key) {
+            Some(decided @ (Verdict::Allowed | Verdict::Refused)) => Ok(decided),
+            undecided => Err(format!("{undecided:?}")),
+        })
     }
 
     /// The same by a client with less patience.
@@ -208,8 +219,9 @@ impl Nodes {
         match self.request(node, "DELETE", &path).try_send() {
             Ok(answer) if answer.status == 204 => {
                 let _first = key.deleted.set(Instant::now());
-                let waited = answer.header("effective-after-ms").and_then(|text| text.parse().ok()).expect("how long it took");
-                let _first = key.waited.set(Duration::from_millis(waited));
+                let number = |name| answer.header(name).and_then(|text| text.parse().ok()).unwrap_or_else(|| panic!("no {name}: {answer:?}"));
+                let after = Duration::from_millis(number("effective-after-ms"));
+                let _first = key.settled.set(Settled { nodes: number("effective-nodes") as usize, after });
                 true
             }
             Ok(answer) => {
@@ -242,12 +254,12 @@ impl Nodes {
     pub(crate) fn try_with_lease(&self, seconds: &str) -> String {
         let data = folder::temporary("data");
         std::fs::copy(self.first_data.path().join("keyring.json"), data.path().join("keyring.json")).expect("the first has made it");
-        let folder = data.path().to_str().expect("text");
-        let any = "127.0.0.1:0";
-        let arguments = ["serve", "--data", folder, "--public", any, "--gateway", any, "--database", &self.url, "--lease", seconds];
-        let output = claviger_testkit::process::Claviger::run(&arguments);
-        assert!(!output.status.success(), "it serves");
-        String::from_utf8_lossy(&output.stderr).into_owned()
+        refused_start(data.path(), &["--database", &self.url, "--lease", seconds])
+    }
+
+    /// How many nodes have a row, as one of them says.
+    pub(crate) fn rows(&self, node: usize) -> usize {
+        self.request(node, "GET", "/v1/cluster").send().expect(200).json()["nodes"].as_array().map_or(0, Vec::len)
     }
 
     /// What `claviger doctor` says beside the first node, and whether all is well.
@@ -259,7 +271,7 @@ impl Nodes {
     pub(crate) fn doctor_with(&self, url: &str, more: &[&str]) -> (bool, String) {
         let data = self.first_data.path().to_str().expect("text");
         let arguments: Vec<&str> = ["doctor", "--data", data, "--database", url].into_iter().chain(more.iter().copied()).collect();
-        let output = claviger_testkit::process::Claviger::run(&arguments);
+        let output = Claviger::run(&arguments);
         (output.status.success(), String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned())
     }
 
@@ -272,4 +284,14 @@ impl Nodes {
     pub(crate) fn as_after_a_failover(&self) {
         self.database.run("UPDATE cluster SET settled = 'the old one'");
     }
+}
+
+/// What a node says that refuses to start in this folder with these arguments.
+#[track_caller]
+pub(crate) fn refused_start(data: &Path, arguments: &[&str]) -> String {
+    let (folder, any) = (data.to_str().expect("text"), "127.0.0.1:0");
+    let all = [&["serve", "--data", folder, "--public", any, "--gateway", any], arguments].concat();
+    let output = Claviger::run(&all);
+    assert!(!output.status.success(), "it serves");
+    String::from_utf8_lossy(&output.stderr).into_owned()
 }

@@ -1,27 +1,27 @@
 //! What happens to PostgreSQL itself.
 use std::{
+    sync::atomic::{AtomicBool, Ordering},
     thread,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use claviger_testkit::postgres::{Cluster, Fsync, Signal};
 
-use super::{Outcome, experiment, history::Verdict, longest_wait, nodes::Nodes, started};
+use super::{Outcome, Raised, assert_broken, experiment, history::Verdict, longest_wait, nodes::Nodes, started};
 
 /// Connections end again and again while nodes delete.
 fn with_ended_connections(every: Duration, cut: fn(&Nodes), switched_off: Option<&str>) -> Outcome {
     let (nodes, keys) = started(Cluster::shared(), switched_off);
-    let done = std::sync::atomic::AtomicBool::new(false);
+    let over = AtomicBool::new(false);
     thread::scope(|scope| {
+        let _over = Raised(&over);
         scope.spawn(|| {
-            while !done.load(std::sync::atomic::Ordering::SeqCst) {
+            while !over.load(Ordering::SeqCst) {
                 cut(&nodes);
                 thread::sleep(every);
             }
         });
-        let outcome = experiment(&nodes, &keys, &[0, 1, 2], || thread::sleep(Duration::from_secs(2)));
-        done.store(true, std::sync::atomic::Ordering::SeqCst);
-        outcome
+        experiment(&nodes, &keys, &[0, 1, 2], || thread::sleep(Duration::from_secs(2)))
     })
 }
 
@@ -29,7 +29,7 @@ fn with_ended_connections(every: Duration, cut: fn(&Nodes), switched_off: Option
 fn nodes_that_postgres_does_not_ring_accept_nothing_late() {
     let every = Duration::from_millis(100);
     with_ended_connections(every, Nodes::cut_listeners, None).assert_never_late("listeners ended");
-    with_ended_connections(every, Nodes::cut_listeners, Some("barrier")).assert_broken("listeners ended, no barrier");
+    assert_broken("listeners ended, no barrier", || with_ended_connections(every, Nodes::cut_listeners, Some("barrier")));
 }
 
 /// The control is that of the listeners, which are ended here too.
@@ -62,9 +62,7 @@ fn a_crash_of_postgres_and_its_recovery_lose_no_revocation() {
     let outcome = experiment(&nodes, &keys, &[0, 1, 2], || {
         for _ in 0..2 {
             cluster.kill9();
-            let down = Instant::now();
             cluster.resume();
-            assert!(down.elapsed() < Duration::from_secs(20));
             thread::sleep(Duration::from_millis(300));
         }
     });

@@ -14,13 +14,19 @@ use claviger_store::{account::AccountChange, credential::Filter, page::PageReque
 use serde::Deserialize;
 
 use crate::{
-    app::{accounts, credentials, members, sign_in},
+    app::{
+        accounts, credentials, members, sign_in,
+        standing::{AccountStanding, UnsettledAccounts},
+    },
     console::{
-        Fields, Page, credentials as list, frame,
+        Fields, Page,
+        account::status,
+        credentials as list, frame,
         frame::Place,
         members::{Add, add_form, row as member_row, segment},
         page, refusals, see,
         session::OperatorPerson,
+        told,
         view::{ConfirmDelete, CreatedSecret, EventRow, Gate, Hidden, Link, MemberDialog, OperatorAccountDialog, OperatorAccountPage, SecretValue},
     },
     problem::Problem,
@@ -180,7 +186,7 @@ async fn render(operator: &OperatorPerson, account: Account, at: At, dialog: Opt
     };
     let asked_by = reader.find_access_request(account.id).await?;
     drop(reader);
-    let suspended = account.status == Status::Suspended;
+    let unsettled = UnsettledAccounts::among(app, [&account]).await?;
     let mut chrome = frame::of_operator(operator, &account.name, Place::OperatorAccounts);
     chrome.notice = frame::notice(at.done.as_deref());
     let member = |view: &members::MemberView| crate::console::view::MemberRow {
@@ -196,8 +202,15 @@ async fn render(operator: &OperatorPerson, account: Account, at: At, dialog: Opt
         parent: parent.map(|parent| Link { label: parent.name, href: format!("/operator/accounts/{}", parent.id), current: false }),
         external_id: account.external_id.clone(),
         created: frame::when(account.created_at, now),
-        status_label: if suspended { "Suspended".into() } else { "Active".into() },
-        suspended,
+        settling: unsettled.settles_by(app, &account).map(|by| {
+            let what = match unsettled.standing(&account) {
+                AccountStanding::Suspending => "Suspending… Some node may still accept its credentials",
+                _ => "Saving… Some node may not know of its last change",
+            };
+            format!("{what}, for {} at most.", told::at_most(by.since(now)))
+        }),
+        status: status(unsettled.standing(&account)),
+        suspended: account.status == Status::Suspended,
         status_action: href.clone(),
         suspend_href: format!("{href}/suspend"),
         gate: kind.gate.as_ref().map(|gate| Gate {

@@ -4,10 +4,7 @@ use axum::{
     http::StatusCode,
     response::{IntoResponse, Response},
 };
-use claviger_domain::{
-    account::{Account, Status},
-    base62,
-};
+use claviger_domain::{account::Account, base62};
 use claviger_store::page::PageRequest;
 use serde::Deserialize;
 
@@ -15,9 +12,11 @@ use crate::{
     app::{
         accounts::{self, NewAccount},
         once::Once,
+        standing::UnsettledAccounts,
     },
     console::{
         Fields, Page,
+        account::status,
         frame::{self, Place},
         page, see,
         session::OperatorPerson,
@@ -110,13 +109,14 @@ async fn show(operator: &OperatorPerson, at: At, dialog: Option<CreateAccount>) 
     let query = at.q.replace(char::is_control, "").trim().to_owned();
     let mut reader = operator.app.store.reader().await?;
     let found = if query.is_empty() { reader.list_accounts(&request).await? } else { reader.search_accounts(&query, &request).await? };
+    let unsettled = UnsettledAccounts::among(&operator.app, &found.items).await?;
     let mut rows = Vec::with_capacity(found.items.len());
     for account in &found.items {
         let parent = match account.lineage.parent() {
             Some(id) => reader.find_account(id).await?.map(|parent| parent.name),
             None => None,
         };
-        rows.push(row(operator, account, parent));
+        rows.push(row(operator, &unsettled, account, parent));
     }
     let with_query = |start: &str| {
         if query.is_empty() {
@@ -139,10 +139,9 @@ async fn show(operator: &OperatorPerson, at: At, dialog: Option<CreateAccount>) 
     })
 }
 
-fn row(operator: &OperatorPerson, account: &Account, parent_name: Option<String>) -> AccountRow {
+fn row(operator: &OperatorPerson, unsettled: &UnsettledAccounts, account: &Account, parent_name: Option<String>) -> AccountRow {
     let kind = operator.app.kinds.find(&account.kind);
     let gate = kind.and_then(|kind| kind.gate.as_ref());
-    let suspended = account.status == Status::Suspended;
     AccountRow {
         name: account.name.clone(),
         href: format!("/operator/accounts/{}", account.id),
@@ -154,8 +153,7 @@ fn row(operator: &OperatorPerson, account: &Account, parent_name: Option<String>
             (Some(_), false) => "Not granted".into(),
         },
         access_on: gate.is_none() || account.api_access,
-        status_label: if suspended { "Suspended".into() } else { "Active".into() },
-        suspended,
+        status: status(unsettled.standing(account)),
         created: frame::when(account.created_at, operator.app.clock.now()),
     }
 }

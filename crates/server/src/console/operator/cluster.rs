@@ -6,7 +6,7 @@ use claviger_domain::time::Timestamp;
 
 use crate::{
     app::cluster::{self, Facts, Health, Member},
-    cluster::Settled,
+    cluster::Change,
     console::{
         Page, desk,
         frame::{self, Place},
@@ -99,20 +99,20 @@ fn node_row(node: &Member, now: Timestamp) -> NodeRow {
     }
 }
 
-fn change_row(change: &Settled, now: Timestamp) -> ChangeRow {
+fn change_row(Change { position, settled }: &Change, now: Timestamp) -> ChangeRow {
     // seconds apart, "just now" would say nothing
-    let when = frame::when(change.effective_at, now);
+    let when = frame::when(settled.effective_at, now);
     ChangeRow {
         when: When { relative: when.exact.clone(), ..when },
-        rev: grouped(change.rev),
-        nodes: change.nodes,
-        took: told::seconds(change.took),
-        outlasted: change.outlasted,
+        rev: grouped(position.rev),
+        nodes: settled.nodes,
+        took: told::seconds(settled.took),
+        outlasted: settled.outlasted,
     }
 }
 
-fn summary(changes: &[Settled]) -> Option<String> {
-    let (median, most): (Duration, Duration) = cluster::percentiles(changes.iter().map(|change| change.took))?;
+fn summary(changes: &[Change]) -> Option<String> {
+    let (median, most): (Duration, Duration) = cluster::percentiles(changes.iter().map(|change| change.settled.took))?;
     Some(format!(
         "The last {} took {} in the median, and all but one in a hundred {} at most, to be true on every node.",
         changes.len(),
