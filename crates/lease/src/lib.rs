@@ -8,6 +8,7 @@
 //! |---|---|
 //! | a lease begins before its request was sent: [`Attempt`] | the reply may be late by any time, and the lease with it |
 //! | a lease is extended only by a write that met its own row: [`Write`] | a node that was reaped goes on serving, unseen |
+//! | an acknowledgement between heartbeats, which a crash may undo, extends nothing | a node whose beat does not move is reaped, and serves |
 //! | what is applied is published, then evicted, then acknowledged: [`Attempt`]'s order | a fill slips in between, or the writer returns too soon |
 //! | a deletion waits until all acknowledged, or the longest lease is over: [`Barrier`] | it is not true when it returns |
 //! | a silent row goes only after [`Terms::wait`]: [`Watch`] | its node still serves |

@@ -11,7 +11,7 @@ use crate::{
     canary::canary_account,
     engine::Read,
     page::{Page, PageRequest},
-    value::{Row, Value},
+    value::{Row, Value, keys},
 };
 
 /// Every account but the canary's, which only verification knows.
@@ -55,6 +55,15 @@ impl Reader {
     /// When the database is not available.
     pub async fn find_account(&mut self, id: AccountId) -> Result<Option<Account>, StoreError> {
         find_by_id(self, id).await
+    }
+
+    /// Those accounts of these that there are.
+    ///
+    /// # Errors
+    /// When the database is not available.
+    pub async fn find_accounts(&mut self, ids: &[AccountId]) -> Result<Vec<Account>, StoreError> {
+        let ids = keys(ids.iter().map(ToString::to_string));
+        self.query(select!("id IN (SELECT key FROM json_each($1))"), &[ids]).await?.into_iter().map(account).collect()
     }
 
     /// The account with this id of the operator's own.

@@ -112,6 +112,7 @@ macro_rules! columns {
          c.allowed_networks, c.created_at, c.ended_at, c.ended_by, c.end_reason, c.refuse_replays"
     };
 }
+pub(crate) use columns;
 
 /// `$safe` is the parameter that says up to which revision changes are true on every node. What was deleted after it is listed still.
 macro_rules! listed {
@@ -137,6 +138,11 @@ fn listed(mut row: Row) -> Result<Listed, StoreError> {
     let (source, user_agent, route) = (row.optional_text()?, row.optional_text()?, row.optional_text()?);
     let unsettled = row.optional_int()?;
     Ok(Listed { credential, used: at.map(|at| LastUse { at, source, user_agent, route }), unsettled })
+}
+
+pub(crate) fn credential(mut row: Row) -> Result<Credential, StoreError> {
+    let id = row.parsed()?;
+    after_id(id, &mut row)
 }
 
 fn after_id(id: CredentialId, row: &mut Row) -> Result<Credential, StoreError> {
@@ -186,7 +192,7 @@ fn access(level: &str, words: &str) -> Result<Access, StoreError> {
     }
 }
 
-fn access_words(access: &Access) -> String {
+pub(crate) fn access_words(access: &Access) -> String {
     match access {
         Access::Full => String::new(),
         limited => limited.words(),
@@ -402,12 +408,7 @@ impl Reader {
                 &[],
             )
             .await?;
-        rows.into_iter()
-            .map(|mut row| {
-                let id = row.parsed()?;
-                after_id(id, &mut row)
-            })
-            .collect()
+        rows.into_iter().map(credential).collect()
     }
 }
 
@@ -433,24 +434,17 @@ impl Tx {
         count(self, account).await
     }
 
-    /// Any credential of this account, ended ones too.
+    /// Any credential of this account, ended ones too, kept from other writers until this transaction ends.
     ///
     /// # Errors
     /// When the database is not available.
-    pub async fn find_credential_ever(&mut self, account: AccountId, id: CredentialId) -> Result<Option<Credential>, StoreError> {
-        let rows = self
-            .query(
-                concat!("SELECT ", columns!(), " FROM credential c WHERE c.account_id = $1 AND c.id = $2"),
-                &[account.to_string().into(), id.to_string().into()],
-            )
-            .await?;
-        rows.into_iter()
-            .next()
-            .map(|mut row| {
-                let id = row.parsed()?;
-                after_id(id, &mut row)
-            })
-            .transpose()
+    pub async fn find_credential_for_update(&mut self, account: AccountId, id: CredentialId) -> Result<Option<Credential>, StoreError> {
+        let sql = match self.has_rivals() {
+            false => concat!("SELECT ", columns!(), " FROM credential c WHERE c.account_id = $1 AND c.id = $2"),
+            true => concat!("SELECT ", columns!(), " FROM credential c WHERE c.account_id = $1 AND c.id = $2 FOR NO KEY UPDATE"),
+        };
+        let rows = self.query(sql, &[account.to_string().into(), id.to_string().into()]).await?;
+        rows.into_iter().next().map(credential).transpose()
     }
 
     /// A credential's secrets, oldest first.

@@ -199,6 +199,24 @@ impl Tx {
         }
     }
 
+    /// Runs statements in this order, on PostgreSQL without waiting for one's answer before the next is sent.
+    async fn execute_all(&mut self, statements: &[(&'static str, &[Value])]) -> Result<(), StoreError> {
+        match &mut self.0 {
+            Connection::Postgres(pooled) => pooled.execute_all(statements).await,
+            Connection::SqliteReader(_) | Connection::SqliteWriter(_) => {
+                for (sql, parameters) in statements {
+                    self.execute(sql, parameters).await?;
+                }
+                Ok(())
+            }
+        }
+    }
+
+    /// Whether other transactions write at the same time: then rows that are read to be changed must be locked.
+    pub(crate) const fn has_rivals(&self) -> bool {
+        matches!(self.0, Connection::Postgres(_))
+    }
+
     /// Keeps every other writer off this account until the transaction ends, so that limits hold under concurrency.
     ///
     /// # Errors
@@ -222,6 +240,17 @@ impl Tx {
         Ok(Recorded(()))
     }
 
+    /// Runs these statements, and writes the events that tell of them, of which there is at least one.
+    pub(crate) async fn record_all(&mut self, statements: &[(&'static str, &[Value])], events: &[&Event]) -> Result<Recorded, StoreError> {
+        if events.is_empty() {
+            return Err(StoreError::Unusable("a change that no event tells of".into()));
+        }
+        let written = [event::as_json(events)];
+        let statements: Vec<_> = statements.iter().copied().chain([(event::INSERT_ALL, written.as_slice())]).collect();
+        self.execute_all(&statements).await?;
+        Ok(Recorded(()))
+    }
+
     /// Makes the changes durable: when this returns, no crash loses them. They cannot be committed without an event.
     ///
     /// # Errors
@@ -236,6 +265,17 @@ impl Tx {
     /// As [`Tx::commit`].
     pub async fn commit_housekeeping(self) -> Result<(), StoreError> {
         self.finish().await
+    }
+
+    /// Commits what a crash may undo: an acknowledgement, and nothing else.
+    ///
+    /// # Errors
+    /// When the database is not available.
+    pub async fn commit_acknowledgement(self) -> Result<(), StoreError> {
+        match self.0 {
+            Connection::Postgres(pooled) => pooled.commit_loosely().await,
+            connection => Self(connection).finish().await,
+        }
     }
 
     async fn finish(self) -> Result<(), StoreError> {

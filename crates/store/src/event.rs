@@ -4,7 +4,7 @@ use claviger_domain::{event::Event, id::AccountId, time::Timestamp};
 use crate::{
     Reader, StoreError, Tx,
     page::{Page, PageRequest},
-    value::Row,
+    value::{Row, Value, object},
 };
 
 /// A line as read back.
@@ -61,6 +61,29 @@ pub(crate) async fn insert(tx: &mut Tx, event: &Event) -> Result<(), StoreError>
     )
     .await
     .map(|_| ())
+}
+
+/// `$1` is what [`as_json`] gives.
+pub(crate) const INSERT_ALL: &str = "INSERT INTO event (id, at, account_id, actor, action, target, detail, request_id, source) \
+     SELECT key, CAST(value ->> 'at' AS BIGINT), value ->> 'account', value ->> 'actor', value ->> 'action', value ->> 'target', \
+     value ->> 'detail', value ->> 'request_id', value ->> 'source' FROM json_each($1)";
+
+/// Events as one parameter.
+pub(crate) fn as_json(events: &[&Event]) -> Value {
+    let one = |event: &&Event| {
+        let columns = serde_json::json!({
+            "at": event.at.micros(),
+            "account": event.account.map(|id| id.to_string()),
+            "actor": event.actor,
+            "action": event.action.as_str(),
+            "target": event.target,
+            "detail": event.detail.to_string(),
+            "request_id": event.request_id,
+            "source": event.source,
+        });
+        (event.id.to_string(), columns)
+    };
+    object(events.iter().map(one))
 }
 
 /// Which events are wanted; what is absent does not restrict.

@@ -203,16 +203,32 @@ impl Store {
     }
 }
 
+/// Writes a node's row, unless a later Claviger has the database for itself.
+macro_rules! met {
+    ($set:literal) => {
+        concat!("UPDATE lease SET ", $set, " WHERE node = $1 AND NOT EXISTS (SELECT 1 FROM migration WHERE version > $3 AND name LIKE '%_alone')")
+    };
+}
+
 impl Tx {
     /// Writes what a node has applied, and moves its beat. False when its row is gone, or a later Claviger has the database for itself.
     ///
     /// # Errors
     /// When the database is not available.
+    pub async fn renew(&mut self, id: &str, acked: i64) -> Result<bool, StoreError> {
+        self.meet(met!("acked = $2, beat = beat + 1"), id, acked).await
+    }
+
+    /// Writes what a node has applied, and leaves its beat: no lease may rest on it. False when [`Tx::renew`] would say so.
+    ///
+    /// # Errors
+    /// When the database is not available.
     pub async fn acknowledge(&mut self, id: &str, acked: i64) -> Result<bool, StoreError> {
-        let sql = "UPDATE lease SET acked = $2, beat = beat + 1 WHERE node = $1 \
-                   AND NOT EXISTS (SELECT 1 FROM migration WHERE version > $3 AND name LIKE '%_alone')";
-        let met = self.execute(sql, &[id.into(), acked.into(), KNOWN.into()]).await?;
-        Ok(met == 1)
+        self.meet(met!("acked = $2"), id, acked).await
+    }
+
+    async fn meet(&mut self, sql: &'static str, id: &str, acked: i64) -> Result<bool, StoreError> {
+        Ok(self.execute(sql, &[id.into(), acked.into(), KNOWN.into()]).await? == 1)
     }
 
     async fn lock_cluster(&mut self) -> Result<i64, StoreError> {

@@ -15,6 +15,7 @@ pub mod api_request;
 pub mod canary;
 pub mod catalogue;
 pub mod credential;
+pub mod ending;
 pub mod event;
 pub mod idempotency;
 pub mod installation;

@@ -3,7 +3,7 @@ use claviger_domain::{id::OperatorKeyId, secret::Digest, time::Timestamp};
 
 use crate::{
     Reader, StoreError, Tx,
-    value::{Row, unexpected},
+    value::{Row, keys, unexpected},
 };
 
 /// An operator API key, without its secret.
@@ -35,18 +35,14 @@ fn key(mut row: Row) -> Result<OperatorKey, StoreError> {
 }
 
 impl Reader {
-    /// The living key with this public part.
+    /// The living keys with these public parts.
     ///
     /// # Errors
     /// When the database is not available.
-    pub async fn find_operator_key(&mut self, public_id: &str) -> Result<Option<OperatorKey>, StoreError> {
-        let rows = self
-            .query(
-                "SELECT id, public_id, name, digest, hint, created_at FROM operator_key WHERE public_id = $1 AND revoked_at IS NULL",
-                &[public_id.into()],
-            )
-            .await?;
-        rows.into_iter().next().map(key).transpose()
+    pub async fn find_operator_keys(&mut self, public_ids: &[String]) -> Result<Vec<OperatorKey>, StoreError> {
+        let sql = "SELECT id, public_id, name, digest, hint, created_at FROM operator_key \
+                   WHERE public_id IN (SELECT key FROM json_each($1)) AND revoked_at IS NULL";
+        self.query(sql, &[keys(public_ids.iter().cloned())]).await?.into_iter().map(key).collect()
     }
 
     /// All living keys, newest first.

@@ -1,6 +1,7 @@
 //! The engine for many nodes: a pool of connections to one primary.
 use std::{
     sync::atomic::{AtomicBool, Ordering},
+    task::Poll,
     time::Duration,
 };
 
@@ -164,10 +165,29 @@ impl Pooled {
 
     pub(crate) async fn execute(&self, sql: &'static str, parameters: &[Value]) -> Result<u64, StoreError> {
         let object = self.object()?;
+        self.answered(run(object, sql, parameters)).await
+    }
+
+    /// Sends all of them before the first is answered; the server runs them in this order.
+    pub(crate) async fn execute_all(&self, statements: &[(&'static str, &[Value])]) -> Result<(), StoreError> {
+        let object = self.object()?;
         self.answered(async {
-            let statement = object.prepared(sql).await?;
-            let parameters: Vec<&(dyn ToSql + Sync)> = parameters.iter().take(statement.params().len()).map(|value| value as _).collect();
-            object.client().execute(&statement, &parameters).await
+            for (sql, _) in statements {
+                object.prepared(sql).await?;
+            }
+            let mut running: Vec<_> = statements.iter().map(|(sql, parameters)| Some(Box::pin(run(object, sql, parameters)))).collect();
+            // a statement is sent when it is first polled, and each is polled at once: so in this order
+            std::future::poll_fn(|context| {
+                for one in &mut running {
+                    match one.as_mut().map(|one| one.as_mut().poll(context)) {
+                        Some(Poll::Ready(Ok(_))) => *one = None,
+                        Some(Poll::Ready(Err(error))) => return Poll::Ready(Err(error)),
+                        Some(Poll::Pending) | None => {}
+                    }
+                }
+                if running.iter().all(Option::is_none) { Poll::Ready(Ok(())) } else { Poll::Pending }
+            })
+            .await
         })
         .await
     }
@@ -207,6 +227,13 @@ impl Pooled {
         Ok(self.object()?.timeline())
     }
 
+    /// Ends a transaction that a crash of the server, or a failover, may undo.
+    pub(crate) async fn commit_loosely(self) -> Result<(), StoreError> {
+        self.batch("SET LOCAL synchronous_commit = off; COMMIT").await?;
+        self.open.store(false, Ordering::Relaxed);
+        Ok(())
+    }
+
     pub(crate) async fn commit(self) -> Result<(), StoreError> {
         // A time-out would break off the wait for a synchronous standby, and then the server reports success (with a warning only) for
         // what a failover would lose. Ours makes the outcome unknown instead, and so does any warning: an administrator can break it off too.
@@ -238,6 +265,12 @@ impl Drop for Pooled {
     }
 }
 
+async fn run(live: &Live, sql: &'static str, parameters: &[Value]) -> Result<u64, tokio_postgres::Error> {
+    let statement = live.prepared(sql).await?;
+    let parameters: Vec<&(dyn ToSql + Sync)> = parameters.iter().take(statement.params().len()).map(|value| value as _).collect();
+    live.client().execute(&statement, &parameters).await
+}
+
 impl ToSql for Value {
     fn to_sql(&self, ty: &Type, out: &mut BytesMut) -> Result<IsNull, Box<dyn std::error::Error + Sync + Send>> {
         match self {
@@ -250,7 +283,8 @@ impl ToSql for Value {
     }
 
     fn accepts(ty: &Type) -> bool {
-        [Type::TEXT, Type::BYTEA, Type::INT8, Type::BOOL].contains(ty)
+        // a text is taken for JSON too, where a function asks for that
+        [Type::TEXT, Type::JSON, Type::BYTEA, Type::INT8, Type::BOOL].contains(ty)
     }
 
     tokio_postgres::types::to_sql_checked!();

@@ -38,6 +38,16 @@ impl<T: Into<Self>> From<Option<T>> for Value {
     }
 }
 
+/// Many things as one parameter: `json_each` of either engine has their keys in `key`, and what `value ->> 'name'` gives is a text.
+pub(crate) fn object(members: impl Iterator<Item = (String, serde_json::Value)>) -> Value {
+    serde_json::Value::Object(members.collect()).to_string().into()
+}
+
+/// Many keys as one parameter, for `IN (SELECT key FROM json_each($1))`.
+pub(crate) fn keys(keys: impl Iterator<Item = String>) -> Value {
+    object(keys.map(|key| (key, serde_json::Value::Null)))
+}
+
 /// A row; columns are taken from the left, each with the type it has.
 #[derive(Debug)]
 pub(crate) struct Row(std::vec::IntoIter<Value>);

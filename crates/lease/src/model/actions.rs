@@ -12,6 +12,7 @@ pub(super) enum Action {
     Load(usize),
     Register(usize),
     BeginRenewal(usize),
+    BeginAcknowledgement(usize),
     StepRenewal(usize),
     /// Nothing is heard of it any more.
     AbandonRenewal(usize),
@@ -22,6 +23,8 @@ pub(super) enum Action {
     // the database
     CommitOther,
     Promote,
+    /// And recovery: what was not waited for is lost.
+    Crash,
     // the writer
     MakeDeletion,
     TakeOther,
@@ -44,6 +47,9 @@ impl World {
                 Phase::Stopped => {}
                 Phase::Registered | Phase::In => {
                     actions.push(if node.renewal.is_some() { Action::StepRenewal(at) } else { Action::BeginRenewal(at) });
+                    if self.crashes && node.phase == Phase::In && node.renewal.is_none() {
+                        actions.push(Action::BeginAcknowledgement(at));
+                    }
                 }
             }
             // between publication and eviction nothing can fail; else the next renewal would begin behind what was not evicted
@@ -68,6 +74,9 @@ impl World {
         }
         if self.failover && !database.promoted {
             actions.push(Action::Promote);
+        }
+        if self.crashes {
+            actions.push(Action::Crash);
         }
         match state.writer {
             Writer::Idle if self.makes_before_commit() => actions.push(Action::MakeDeletion),
@@ -108,12 +117,10 @@ impl World {
                     (node.applied, node.phase) = (position, Phase::In);
                     node.lease = Lease { granted: Some(NOW) };
                 }
-                state.database.rows.insert(node.row, Row { acked, beat: 1 });
+                state.database.rows.insert(node.row, Row { acked, beat: 1, durable: acked });
             }
-            Action::BeginRenewal(at) => {
-                let renewal = Renewal { attempt: Attempt::begin(NOW), step: Step::Begun, read: 0, evicts: false, write: None };
-                state.nodes[at].renewal = Some(renewal);
-            }
+            Action::BeginRenewal(at) => state.nodes[at].renewal = Some(Renewal::begin(false)),
+            Action::BeginAcknowledgement(at) => state.nodes[at].renewal = Some(Renewal::begin(true)),
             Action::StepRenewal(at) => self.renew(state, at),
             Action::AbandonRenewal(at) => state.nodes[at].renewal = None,
             Action::Forget(at) => state.nodes[at].cached = false,
@@ -144,6 +151,7 @@ impl World {
                 state.database.settled = false;
                 state.database.rows.clear();
             }
+            Action::Crash => state.database.rows.values_mut().for_each(|row| row.acked = row.durable),
             Action::MakeDeletion => {
                 if self.is(Mutant::RevisionFromSequence) {
                     state.database.taken.0 = Some(state.database.next());
@@ -201,7 +209,11 @@ impl World {
             let row = database.rows.get_mut(&node.row);
             renewal.write = Some(if row.is_some() { Write::Met } else { Write::RowGone });
             if let Some(row) = row {
-                *row = Row { acked: renewal.read.max(row.acked), beat: row.beat + 1 };
+                let acked = renewal.read.max(row.acked);
+                *row = match renewal.acknowledges_only {
+                    true => Row { acked, ..*row },
+                    false => Row { acked, beat: row.beat + 1, durable: acked },
+                };
             }
         };
         renewal.step = match renewal.step {
@@ -238,6 +250,9 @@ impl World {
             }
             // the reply arrives
             Step::Third => {
+                if renewal.acknowledges_only && !self.is(Mutant::LeaseByAcknowledgement) {
+                    return;
+                }
                 let mut write = renewal.write.unwrap_or(Write::RowGone);
                 if self.is(Mutant::ExtendWithoutRow) {
                     write = Write::Met;

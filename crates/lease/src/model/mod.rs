@@ -32,6 +32,8 @@ struct World {
     fills: bool,
     /// Whether a primary may be promoted that has lost every lease row.
     failover: bool,
+    /// Whether nodes acknowledge between heartbeats, and a crash of the database may undo that.
+    crashes: bool,
     /// Whether the writer is a process of its own, or the one that node 0 is: then its own row is not waited for.
     at_home: bool,
     /// Whether node 0 may stop in good order.
@@ -127,6 +129,13 @@ fn nor_does_one_with_a_failover_that_loses_the_leases() {
     assert_sound(&World { failover: true, alone: true, others: true, ..World::default() });
 }
 
+#[test]
+fn nor_does_one_with_acknowledgements_that_a_crash_undoes() {
+    assert_sound(&World { crashes: true, alone: true, others: true, ..World::default() });
+    assert_sound(&World { crashes: true, alone: true, fills: true, ..World::default() });
+    assert_sound(&World { crashes: true, alone: true, at_home: true, failover: true, ..World::default() });
+}
+
 /// Two nodes and more at once: minutes and gigabytes, so only in `./test --long`.
 #[test]
 fn nor_does_one_with_two_nodes_and_more_at_once() {
@@ -134,6 +143,7 @@ fn nor_does_one_with_two_nodes_and_more_at_once() {
         assert_sound(&World { failover: true, ..World::default() });
         assert_sound(&World { at_home: true, stops: true, ..World::default() });
         assert_sound(&World { fills: true, ..World::default() });
+        assert_sound(&World { crashes: true, ..World::default() });
         assert_sound(&World { fills: true, failover: true, stops: true, others: true, alone: true, ..World::default() });
     }
 }

@@ -45,10 +45,12 @@ pub(super) enum Mutant {
     OwnRowUnapplied,
     /// A lease that is over still serves what is in memory.
     LeaseUnchecked,
+    /// An acknowledgement between heartbeats extends the lease.
+    LeaseByAcknowledgement,
 }
 
 impl Mutant {
-    pub(super) const ALL: [Self; 21] = [
+    pub(super) const ALL: [Self; 22] = [
         Self::NoBarrier,
         Self::RevisionFromSequence,
         Self::LeaseFromReply,
@@ -70,6 +72,7 @@ impl Mutant {
         Self::StopRowFirst,
         Self::OwnRowUnapplied,
         Self::LeaseUnchecked,
+        Self::LeaseByAcknowledgement,
     ];
 
     /// The smallest world that shows it.
@@ -80,6 +83,7 @@ impl Mutant {
             others: false,
             fills: matches!(self, Self::UncheckedFill | Self::EvictBeforePublication),
             failover: matches!(self, Self::FailoverUnfenced | Self::SettledAtOnce),
+            crashes: self == Self::LeaseByAcknowledgement,
             at_home: self == Self::OwnRowUnapplied,
             stops: self == Self::StopRowFirst,
         }

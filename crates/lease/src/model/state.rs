@@ -38,6 +38,8 @@ pub(super) struct Database {
 pub(super) struct Row {
     pub(super) acked: i64,
     pub(super) beat: i64,
+    /// What is acknowledged after a crash: what the last renewal said.
+    pub(super) durable: i64,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -67,6 +69,8 @@ pub(super) enum Phase {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Renewal {
     pub(super) attempt: Attempt,
+    /// Whether it is an acknowledgement between heartbeats: it leaves the beat and extends nothing.
+    pub(super) acknowledges_only: bool,
     pub(super) step: Step,
     pub(super) read: i64,
     /// Whether what was read tells of the deletion.
@@ -109,7 +113,7 @@ impl State {
                 deleted: None,
                 other: None,
                 taken: (None, None),
-                rows: BTreeMap::from([(0, Row { acked: 0, beat: 0 })]),
+                rows: BTreeMap::from([(0, Row { acked: 0, beat: 0, durable: 0 })]),
                 promoted: false,
                 settled: true,
             },
@@ -171,6 +175,9 @@ impl State {
         if self.database.settled {
             self.primary.seen = None;
         }
+        if !world.crashes {
+            self.database.rows.values_mut().for_each(|row| row.durable = row.acked);
+        }
         if matches!(self.writer, Writer::Done) {
             // nothing is written any more; whether the key is in memory is all that matters
             self.watch.seen.clear();
@@ -182,6 +189,12 @@ impl State {
 fn back(reading: Reading, pace: i64, far: i64) -> Reading {
     let to = (reading.boot - pace).max(-far);
     Reading { boot: to, real: to }
+}
+
+impl Renewal {
+    pub(super) fn begin(acknowledges_only: bool) -> Self {
+        Self { attempt: Attempt::begin(NOW), acknowledges_only, step: Step::Begun, read: 0, evicts: false, write: None }
+    }
 }
 
 impl Database {

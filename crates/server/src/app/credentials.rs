@@ -8,7 +8,7 @@ use claviger_domain::{
     event::Action,
     id::{CredentialId, SecretId},
     invalid::Invalid,
-    kind::{self, Ending, Part},
+    kind::{self, Part},
     policy::{Actor, Grant, ManageCredentials},
     schemes::legacy::rule,
     secret::Plain,
@@ -25,7 +25,7 @@ use serde_json::json;
 use utoipa::ToSchema;
 
 use super::{
-    App, accounts,
+    App, accounts, ending,
     once::Once,
     standing::{self, Standing},
 };
@@ -361,11 +361,10 @@ pub(crate) async fn find_pasted(app: &App, grant: &Grant<ManageCredentials>, pas
     }
 }
 
-/// A credential about to be changed, its account kept from other writers.
+/// A credential about to be changed, kept from other writers.
 async fn for_update(app: &App, grant: &Grant<ManageCredentials>, id: CredentialId) -> Result<(Tx, Credential), Problem> {
     let mut tx = app.store.begin().await?;
-    tx.lock_account(grant.account().id).await?;
-    let credential = tx.find_credential_ever(grant.account().id, id).await?.ok_or_else(Problem::not_found)?;
+    let credential = tx.find_credential_for_update(grant.account().id, id).await?.ok_or_else(Problem::not_found)?;
     Ok((tx, credential))
 }
 
@@ -534,47 +533,7 @@ pub(crate) async fn end_all(
     reason: Option<Reason>,
 ) -> Result<Vec<Credential>, Problem> {
     let rules = &kind_of(app, grant.account())?.credentials;
-    let (now, by) = (app.clock.now(), grant.actor().as_text());
-    let mut tx = app.store.begin().await?;
-    tx.lock_account(grant.account().id).await?;
-    let (mut ended, mut recorded) = (Vec::with_capacity(ids.len()), None);
-    for id in ids {
-        let mut credential = tx.find_credential_ever(grant.account().id, *id).await?.ok_or_else(Problem::not_found)?;
-        let leaked = reason == Some(Reason::Leaked);
-        // that it leaked can be said later too, and forbids to bring it back
-        let says_more = credential.state == State::Revoked && leaked && credential.end.as_ref().is_some_and(|end| end.reason != reason);
-        if credential.state.is_ended() && !says_more {
-            ended.push(credential);
-            continue;
-        }
-        credential.state = match rules.ending {
-            Ending::Delete => State::Deleted,
-            Ending::Revoke => State::Revoked,
-        };
-        credential.end = Some(End { at: now, by: by.clone(), reason });
-        if let Access::Roles(roles) = &mut credential.access {
-            roles.clear();
-        }
-        tx.update_credential(&credential).await?;
-        if !rules.restore || leaked {
-            tx.delete_secrets(*id).await?;
-        }
-        let action = match rules.ending {
-            Ending::Delete => Action::CredentialDeleted,
-            Ending::Revoke => Action::CredentialRevoked,
-        };
-        let detail = json!({ "kind": credential.kind, "label": credential.label, "reason": reason });
-        let event = app.event(context, grant.actor(), action, Some(grant.account().id), &credential.public_id, detail);
-        recorded = Some(tx.record(&event).await?);
-        ended.push(credential);
-    }
-    match recorded {
-        Some(recorded) => app.commit(tx, recorded).await?,
-        None => {
-            app.settle(tx).await?;
-        }
-    }
-    Ok(ended)
+    ending::end(app, context, grant, rules, ids, reason).await
 }
 
 /// Brings a revoked credential back within 30 days, unless it leaked.
@@ -625,8 +584,7 @@ pub(crate) async fn change_password(
 pub(crate) async fn change_own_password(app: &App, context: &Context, proven: &Entry, password: Plain) -> Result<(), Problem> {
     let (_, stored) = new_secret(app, Kind::Legacy, "", Some(password)).await?;
     let mut tx = app.store.begin().await?;
-    tx.lock_account(proven.account_id).await?;
-    let credential = tx.find_credential_ever(proven.account_id, proven.id).await?.ok_or_else(Problem::not_found)?;
+    let credential = tx.find_credential_for_update(proven.account_id, proven.id).await?.ok_or_else(Problem::not_found)?;
     assure_alive(&credential)?;
     tx.delete_secrets(credential.id).await?;
     tx.insert_secret(credential.id, &stored).await?;

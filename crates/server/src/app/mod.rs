@@ -14,8 +14,9 @@ use claviger_domain::{
     token::Format,
 };
 use claviger_lease::Terms;
-use claviger_store::{Recorded, Store, StoreError, Tx};
-use tokio::sync::watch;
+use claviger_store::{Recorded, Store, StoreError, Tx, operator_key::OperatorKey};
+use gathering::{Gathering, Question};
+use tokio::sync::{oneshot, watch};
 
 use crate::{
     clock::Clock,
@@ -35,6 +36,8 @@ pub mod accounts;
 pub mod catalogue;
 pub mod cluster;
 pub mod credentials;
+mod ending;
+mod gathering;
 pub mod members;
 pub mod once;
 pub mod operator_keys;
@@ -69,6 +72,9 @@ pub struct Inner {
     pub index: Index,
     /// The nodes, and what every change waits for.
     pub cluster: Cluster,
+    endings: Gathering<ending::Asked>,
+    account_questions: Gathering<Question<AccountId, Account>>,
+    operator_key_questions: Gathering<Question<String, OperatorKey>>,
     pub(crate) challenges: Challenges,
     pub(crate) metrics: Metrics,
     pub(crate) passwords: Passwords,
@@ -149,6 +155,9 @@ impl App {
             tokens,
             index,
             cluster,
+            endings: Gathering::default(),
+            account_questions: Gathering::default(),
+            operator_key_questions: Gathering::default(),
             metrics,
             passwords,
             redactor,
@@ -168,9 +177,41 @@ impl App {
         self.tokens.issuer()
     }
 
+    /// The account with this id, read just now: by one statement for all who ask meanwhile.
+    async fn find_account(&self, id: AccountId) -> Result<Option<Account>, StoreError> {
+        let (tells, told) = oneshot::channel();
+        self.account_questions.add((id, tells));
+        let app = self.clone();
+        tokio::spawn(async move {
+            let store = &app.store;
+            let read = |ids: Vec<AccountId>| async move {
+                let found = store.reader().await?.find_accounts(&ids).await?;
+                Ok(found.into_iter().map(|account| (account.id, account)).collect())
+            };
+            app.account_questions.take_turn(|questions| gathering::answer(questions, read)).await;
+        });
+        gathering::answered(told).await
+    }
+
+    /// The living operator key with this public part, read just now: by one statement for all who ask meanwhile.
+    async fn find_operator_key(&self, public_id: &str) -> Result<Option<OperatorKey>, StoreError> {
+        let (tells, told) = oneshot::channel();
+        self.operator_key_questions.add((public_id.to_owned(), tells));
+        let app = self.clone();
+        tokio::spawn(async move {
+            let store = &app.store;
+            let read = |public_ids: Vec<String>| async move {
+                let found = store.reader().await?.find_operator_keys(&public_ids).await?;
+                Ok(found.into_iter().map(|key| (key.public_id.clone(), key)).collect())
+            };
+            app.operator_key_questions.take_turn(|questions| gathering::answer(questions, read)).await;
+        });
+        gathering::answered(told).await
+    }
+
     /// The account with this id, and proof that `actor` may do `P` there.
     pub(crate) async fn permit<P: Permission>(&self, context: &Context, actor: &Actor, account: AccountId) -> Result<Grant<P>, Problem> {
-        let mut found = self.store.reader().await?.find_account(account).await?.ok_or_else(Problem::not_found)?;
+        let mut found = self.find_account(account).await?.ok_or_else(Problem::not_found)?;
         if matches!(actor, Actor::Member { .. }) && accounts::is_any_above_suspended(self, &found).await? {
             // to its people an account below a suspended one is suspended
             found.status = Status::Suspended;
@@ -233,7 +274,10 @@ impl App {
     pub(crate) async fn commit(&self, tx: Tx, recorded: Recorded) -> Result<(), StoreError> {
         let timeline = tx.timeline()?;
         self.meet(timeline).await?;
-        self.until_true(timeline, tx.commit(recorded)).await
+        let (tells, progress) = watch::channel(Progress::default());
+        let app = self.clone();
+        tokio::spawn(async move { app.follow(timeline, tx.commit(recorded).await, tells).await });
+        self.wait_for(progress).await
     }
 
     /// Before a change is committed on this primary: if it is another than was read from last, what it tells is read first. Revisions that are
@@ -245,31 +289,29 @@ impl App {
         Ok(())
     }
 
-    /// For what was found done already: whoever did it may not have waited until it was true everywhere.
-    pub(crate) async fn settle(&self, found: Tx) -> Result<(), StoreError> {
-        let timeline = found.timeline()?;
-        drop(found);
-        self.store.confirm().await?;
-        self.until_true(timeline, std::future::ready(Ok(()))).await
+    /// Follows a change that was committed on this primary, or was not, to its end, and tells whoever waits for it. To be run in a task of its own.
+    async fn follow(&self, timeline: u32, committed: Result<(), StoreError>, tells: watch::Sender<Progress>) {
+        let settled = match committed {
+            Ok(()) => {
+                tells.send_replace(Progress::COMMITTED);
+                // committed and not settled is "unknown" to the caller: trying again settles again
+                let settled = self.cluster.settle(&self.index, timeline, &tells).await;
+                if let (Err(error), true) = (&settled, tells.is_closed()) {
+                    tracing::warn!(%error, "a change whose caller was told to expect it, or went away, could not be followed to its end; it is true after the longest wait");
+                }
+                settled
+            }
+            Err(error) => Err(error),
+        };
+        tells.send_modify(|progress| progress.ended = Some(settled));
     }
 
-    async fn until_true(&self, timeline: u32, commit: impl Future<Output = Result<(), StoreError>> + Send + 'static) -> Result<(), StoreError> {
-        let app = self.clone();
-        let (tells, progress) = watch::channel(Progress::default());
-        let change = tokio::spawn(async move {
-            commit.await?;
-            tells.send_replace(Progress::COMMITTED);
-            // committed and not settled is "unknown" to the caller: trying again settles again
-            let settled = app.cluster.settle(&app.index, timeline, &tells).await;
-            if let (Err(error), true) = (&settled, tells.is_closed()) {
-                tracing::warn!(%error, "a change whose caller was told to expect it, or went away, could not be followed to its end; it is true after the longest wait");
-            }
-            settled
-        });
+    /// Waits for a change that is being followed, as long as this request would.
+    async fn wait_for(&self, mut progress: watch::Receiver<Progress>) -> Result<(), StoreError> {
         let settled = if self.settings.revocation_wait == Some(Wait::Bounded) && crate::cluster::tells_later() {
-            self.cluster.wait_a_little(change, progress).await?
+            self.cluster.wait_a_little(progress).await?
         } else {
-            change.await.map_err(|error| StoreError::Unknown(error.to_string()))??
+            crate::cluster::ended(&mut progress).await?
         };
         crate::cluster::tell(settled);
         Ok(())

@@ -62,7 +62,7 @@ pub(crate) async fn revoke(app: &App, context: &Context, grant: &OperatorGrant, 
 /// The operator behind a presented key; None when the key is not one of ours or has ended.
 pub(crate) async fn authenticate(app: &App, presented: &str) -> Result<Option<Actor>, Problem> {
     let Some(parts) = app.format.parse_key(Purpose::Operator, presented) else { return Ok(None) };
-    let key = app.store.reader().await?.find_operator_key(parts.public_id).await?;
+    let key = app.find_operator_key(parts.public_id).await?;
     let digest = app.keys.pepper.digest(presented.as_bytes());
     let proven = key.as_ref().map_or(&app.dummy_digest, |key| &key.digest).matches(&digest);
     Ok(key.filter(|_| proven.into()).map(|key| Actor::Operator { name: key.name, key: Some(key.public_id) }))

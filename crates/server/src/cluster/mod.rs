@@ -28,7 +28,7 @@ pub use clock::LeaseClock;
 pub use driver::{JoinError, Membership};
 pub use gate::{Gate, Mode};
 pub(crate) use rounds::Rounds;
-pub(crate) use telling::{Progress, tell, telling, tells_later, told};
+pub(crate) use telling::{Progress, ended, tell, telling, tells_later, told};
 
 use crate::{clock::Clock, verify::Index};
 

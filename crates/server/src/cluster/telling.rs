@@ -2,7 +2,7 @@
 use std::{cell::Cell, future::Future, time::Duration};
 
 use claviger_store::StoreError;
-use tokio::{sync::watch, task::JoinHandle};
+use tokio::sync::watch;
 
 use super::{Cluster, Settled};
 
@@ -45,37 +45,42 @@ pub(crate) fn tell(settled: Settled) {
 }
 
 /// How far a change is.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Progress {
     pub(super) committed: bool,
     /// How many nodes confirmed it.
     pub(super) nodes: usize,
     /// Whether all who did not are silent, so that it will take until their leases are over.
     pub(super) waits_for_silence: bool,
+    /// What became of it, in the end.
+    pub(crate) ended: Option<Result<Settled, StoreError>>,
 }
 
 impl Progress {
     /// Durable; nobody was asked yet.
-    pub(crate) const COMMITTED: Self = Self { committed: true, nodes: 0, waits_for_silence: false };
+    pub(crate) const COMMITTED: Self = Self { committed: true, nodes: 0, waits_for_silence: false, ended: None };
+}
+
+/// Waits for the end of a change.
+pub(crate) async fn ended(progress: &mut watch::Receiver<Progress>) -> Result<Settled, StoreError> {
+    let last = progress.wait_for(|progress| progress.ended.is_some()).await;
+    last.ok().and_then(|last| last.ended.clone()).unwrap_or_else(|| Err(StoreError::Unknown("who followed the change is gone".into())))
 }
 
 impl Cluster {
-    /// Waits for `change` no longer than is worth it: until a node is found silent, or for a second. It goes on by itself, and is true
+    /// Waits for a change no longer than is worth it: until a node is found silent, or for a second. It goes on by itself, and is true
     /// everywhere after W though this process should die.
-    pub(crate) async fn wait_a_little(
-        &self,
-        mut change: JoinHandle<Result<Settled, StoreError>>,
-        mut progress: watch::Receiver<Progress>,
-    ) -> Result<Settled, StoreError> {
-        let joined = |ended: Result<_, tokio::task::JoinError>| ended.map_err(|error| StoreError::Unknown(error.to_string()))?;
-        let began = tokio::select! {
-            biased;
-            ended = &mut change => return joined(ended),
-            Ok(_) = progress.wait_for(|progress| progress.committed) => tokio::time::Instant::now(),
-        };
+    pub(crate) async fn wait_a_little(&self, mut progress: watch::Receiver<Progress>) -> Result<Settled, StoreError> {
+        let mut end = progress.clone();
         tokio::select! {
             biased;
-            ended = &mut change => return joined(ended),
+            settled = ended(&mut end) => return settled,
+            Ok(_) = progress.wait_for(|progress| progress.committed) => {}
+        }
+        let began = tokio::time::Instant::now();
+        tokio::select! {
+            biased;
+            settled = ended(&mut end) => return settled,
             Ok(_) = progress.wait_for(|progress| progress.waits_for_silence) => {}
             () = tokio::time::sleep(PATIENCE) => {}
         }

@@ -18,6 +18,8 @@ use claviger_store::{
 
 /// Uses not written yet, at most; more than that are forgotten.
 const PENDING: usize = 100_000;
+/// As many are written in one transaction.
+const TOGETHER: usize = 100;
 
 /// See the module.
 #[derive(Debug, Default)]
@@ -44,19 +46,25 @@ impl Uses {
     }
 
     /// Writes what was noted so far. What cannot be written is lost: it is only a hint to people.
+    ///
+    /// In order, and a few in each transaction: it keeps the secrets that it names, and whoever ends a credential forgets its own.
     pub(crate) async fn flush(&self, store: &Store) -> Result<(), StoreError> {
         let (credentials, secrets) = (take(&self.credentials), take(&self.secrets));
-        if credentials.is_empty() && secrets.is_empty() {
-            return Ok(());
+        for some in credentials.chunks(TOGETHER) {
+            let mut tx = store.begin().await?;
+            for (id, last) in some {
+                tx.record_use(*id, last).await?;
+            }
+            tx.commit_housekeeping().await?;
         }
-        let mut tx = store.begin().await?;
-        for (id, last) in credentials {
-            tx.record_use(id, &last).await?;
+        for some in secrets.chunks(TOGETHER) {
+            let mut tx = store.begin().await?;
+            for (id, last) in some {
+                tx.record_secret_use(*id, last).await?;
+            }
+            tx.commit_housekeeping().await?;
         }
-        for (id, last) in secrets {
-            tx.record_secret_use(id, &last).await?;
-        }
-        tx.commit_housekeeping().await
+        Ok(())
     }
 }
 
@@ -67,8 +75,10 @@ fn put<K: Hash + Eq, V>(pending: &Mutex<HashMap<K, V>>, id: K, last: V) {
     }
 }
 
-fn take<K, V>(pending: &Mutex<HashMap<K, V>>) -> HashMap<K, V> {
-    std::mem::take(&mut *pending.lock().unwrap_or_else(PoisonError::into_inner))
+fn take<K: Ord, V>(pending: &Mutex<HashMap<K, V>>) -> Vec<(K, V)> {
+    let mut taken: Vec<_> = std::mem::take(&mut *pending.lock().unwrap_or_else(PoisonError::into_inner)).into_iter().collect();
+    taken.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
+    taken
 }
 
 /// What a client sent, safe to show: at most `most` characters, control characters replaced.

@@ -11,6 +11,7 @@ mod contract;
 mod credentials;
 mod csrf;
 mod dashboards;
+mod ending;
 mod events;
 mod gateways;
 mod headers;

@@ -11,7 +11,7 @@ async fn acknowledge(store: &Store, id: &str, acked: i64) -> bool {
     let mut tx = store.begin_renewal().await.expect("begun");
     let log = tx.log_after(Position { epoch: 1, rev: 0, timeline: 0 }).await.expect("read");
     assert!(acked <= log.position.rev);
-    let met = tx.acknowledge(id, acked).await.expect("written");
+    let met = tx.renew(id, acked).await.expect("written");
     tx.commit_housekeeping().await.expect("committed");
     met
 }
