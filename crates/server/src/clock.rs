@@ -42,8 +42,9 @@ impl Clock {
     /// Now, by a reading of the machine's own clocks that was just taken.
     pub(crate) fn now_at(&self, reading: Reading) -> Timestamp {
         match self {
-            Self::System => Timestamp::from_micros(reading.real / 1_000),
-            Self::Frozen(_) => self.now(),
+            Self::System if reading.real > 0 => Timestamp::from_micros(reading.real / 1_000),
+            // a clock that failed must not take anybody back to when everything was valid
+            Self::System | Self::Frozen(_) => self.now(),
         }
     }
 

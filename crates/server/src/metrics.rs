@@ -191,7 +191,7 @@ impl Metrics {
         self.verdicts.add(at, 1);
     }
 
-    /// Counts an answer to a gateway that took since `started`.
+    /// Counts an answer to a gateway, and how long it took.
     pub(crate) fn answered(&self, took: Duration) {
         self.durations.note(took);
     }

@@ -16,7 +16,7 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 
 use crate::{StoreError, postgres::failed, tls};
 
-/// What every session begins with; not a start-up parameter, which poolers refuse. A statement that hangs must not hold an account's lock for
+/// What every session begins with; not a start-up parameter, which poolers refuse. A statement that hangs must not hold a lock for
 /// ever. Compiling one costs a thousand times what ours take to run; the planner would, for tables whose size it does not know yet.
 /// `off` and `local` acknowledge what a crash or a failover loses; whatever else the administrator chose keeps more.
 const BEGIN: &str = "SET jit = off; SET statement_timeout = '10s'; SET lock_timeout = '5s'; SET idle_in_transaction_session_timeout = '30s'; \

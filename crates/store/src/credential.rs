@@ -583,14 +583,19 @@ impl Tx {
     /// # Errors
     /// When the database is not available.
     pub async fn record_secret_use(&mut self, secret: SecretId, last: &SecretUse) -> Result<(), StoreError> {
-        self.execute(
-            "INSERT INTO secret_use (secret_id, used_at, source) \
-             SELECT id, CAST($2 AS BIGINT), CAST($3 AS TEXT) FROM credential_secret WHERE id = $1 \
-             ON CONFLICT (secret_id) DO UPDATE SET used_at = excluded.used_at, source = excluded.source \
-             WHERE secret_use.used_at <= excluded.used_at",
-            &[secret.to_string().into(), last.at.into(), last.source.as_deref().into()],
-        )
-        .await
-        .map(|_| ())
+        macro_rules! recording {
+            ($locking:literal) => {
+                concat!(
+                    "INSERT INTO secret_use (secret_id, used_at, source) \
+                     SELECT id, CAST($2 AS BIGINT), CAST($3 AS TEXT) FROM credential_secret WHERE id = $1",
+                    $locking,
+                    " ON CONFLICT (secret_id) DO UPDATE SET used_at = excluded.used_at, source = excluded.source \
+                     WHERE secret_use.used_at <= excluded.used_at"
+                )
+            };
+        }
+        // the secret first, as who deletes it does: whether there is a row to update is no matter then
+        let sql = if self.has_rivals() { recording!(" FOR KEY SHARE") } else { recording!("") };
+        self.execute(sql, &[secret.to_string().into(), last.at.into(), last.source.as_deref().into()]).await.map(|_| ())
     }
 }

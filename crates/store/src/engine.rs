@@ -94,6 +94,17 @@ impl Store {
         }
     }
 
+    /// As [`Self::prompt_reader`], for one reading of the log at a time: it queues behind no request, for those that hold a connection may wait for it.
+    ///
+    /// # Errors
+    /// When the database is not available.
+    pub async fn log_reader(&self) -> Result<Reader, StoreError> {
+        match &self.engine {
+            Engine::Sqlite(_) => self.reader().await,
+            Engine::Postgres(postgres) => Ok(Reader(Connection::Postgres(postgres.log_connection().await?))),
+        }
+    }
+
     /// Begins a transaction that will write. On SQLite it is the only one until it ends.
     ///
     /// # Errors
@@ -217,7 +228,7 @@ impl Tx {
         matches!(self.0, Connection::Postgres(_))
     }
 
-    /// Keeps every other writer off this account until the transaction ends, so that limits hold under concurrency.
+    /// Keeps off whoever else changes the account, or counts what it has, until the transaction ends. Who changes a credential locks that one.
     ///
     /// # Errors
     /// When the database is not available.

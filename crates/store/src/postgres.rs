@@ -77,6 +77,13 @@ impl Postgres {
         Ok(pooled)
     }
 
+    /// See [`crate::Store::log_reader`].
+    pub(crate) async fn log_connection(&self) -> Result<Pooled, StoreError> {
+        let mut pooled = timeout(SHORT_PATIENCE, Pooled::of(&self.leases)).await.map_err(|_| silent())??;
+        pooled.patience = SHORT_PATIENCE;
+        Ok(pooled)
+    }
+
     pub(crate) async fn begin(&self) -> Result<Pooled, StoreError> {
         Self::begin_on(self.connection().await?).await
     }

@@ -63,8 +63,3 @@ where
         let _gone = answer.send(one);
     }
 }
-
-/// What was answered.
-pub(super) async fn answered<V>(answered: oneshot::Receiver<Result<V, StoreError>>) -> Result<V, StoreError> {
-    answered.await.unwrap_or_else(|_| Err(StoreError::Unavailable("who was reading is gone".into())))
-}

@@ -1,5 +1,5 @@
 //! What the server can do: one file per noun, one function per verb. The console renders a verb's result as HTML, the API as JSON.
-use std::{ops::Deref, sync::Arc, time::Duration};
+use std::{collections::HashMap, hash::Hash, ops::Deref, sync::Arc, time::Duration};
 
 use claviger_domain::{
     account::{Account, Status},
@@ -179,34 +179,42 @@ impl App {
 
     /// The account with this id, read just now: by one statement for all who ask meanwhile.
     async fn find_account(&self, id: AccountId) -> Result<Option<Account>, StoreError> {
-        let (tells, told) = oneshot::channel();
-        self.account_questions.add((id, tells));
-        let app = self.clone();
-        tokio::spawn(async move {
-            let store = &app.store;
-            let read = |ids: Vec<AccountId>| async move {
-                let found = store.reader().await?.find_accounts(&ids).await?;
-                Ok(found.into_iter().map(|account| (account.id, account)).collect())
-            };
-            app.account_questions.take_turn(|questions| gathering::answer(questions, read)).await;
-        });
-        gathering::answered(told).await
+        let read = |store: Store, ids: Vec<AccountId>| async move {
+            let found = store.reader().await?.find_accounts(&ids).await?;
+            Ok(found.into_iter().map(|account| (account.id, account)).collect())
+        };
+        self.ask(|app| &app.account_questions, id, read).await
     }
 
     /// The living operator key with this public part, read just now: by one statement for all who ask meanwhile.
     async fn find_operator_key(&self, public_id: &str) -> Result<Option<OperatorKey>, StoreError> {
+        let read = |store: Store, public_ids: Vec<String>| async move {
+            let found = store.reader().await?.find_operator_keys(&public_ids).await?;
+            Ok(found.into_iter().map(|key| (key.public_id.clone(), key)).collect())
+        };
+        self.ask(|app| &app.operator_key_questions, public_id.to_owned(), read).await
+    }
+
+    /// In a task of its own: who goes away takes no answer from the others.
+    async fn ask<K, V, F>(
+        &self,
+        questions: fn(&Inner) -> &Gathering<Question<K, V>>,
+        key: K,
+        read: impl FnOnce(Store, Vec<K>) -> F + Send + 'static,
+    ) -> Result<Option<V>, StoreError>
+    where
+        K: Clone + Eq + Hash + Send + 'static,
+        V: Clone + Send + 'static,
+        F: Future<Output = Result<HashMap<K, V>, StoreError>> + Send + 'static,
+    {
         let (tells, told) = oneshot::channel();
-        self.operator_key_questions.add((public_id.to_owned(), tells));
+        questions(self).add((key, tells));
         let app = self.clone();
         tokio::spawn(async move {
-            let store = &app.store;
-            let read = |public_ids: Vec<String>| async move {
-                let found = store.reader().await?.find_operator_keys(&public_ids).await?;
-                Ok(found.into_iter().map(|key| (key.public_id.clone(), key)).collect())
-            };
-            app.operator_key_questions.take_turn(|questions| gathering::answer(questions, read)).await;
+            let store = app.store.clone();
+            questions(&app).take_turn(|asked| gathering::answer(asked, |keys| read(store, keys))).await;
         });
-        gathering::answered(told).await
+        told.await.unwrap_or_else(|_| Err(StoreError::Unavailable("who was reading is gone".into())))
     }
 
     /// The account with this id, and proof that `actor` may do `P` there.

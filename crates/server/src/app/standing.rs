@@ -98,7 +98,7 @@ impl UnsettledAccounts {
     /// Among these, which have been read already.
     pub(crate) async fn among<'a>(app: &App, found: impl IntoIterator<Item = &'a Account>) -> Result<Self, Problem> {
         let mut unsettled = app.store.reader().await?.list_unsettled_accounts(app.cluster.safe().await?).await?;
-        if found.into_iter().any(|account| unsettled.contains_key(&account.id)) {
+        if found.into_iter().any(|account| of_and_above(account).any(|id| unsettled.contains_key(&id))) {
             // a closer look: most of what was not known to be settled is by now
             let safe = app.cluster.look_for_safe().await?;
             unsettled.retain(|_, rev| *rev > safe);
@@ -106,13 +106,22 @@ impl UnsettledAccounts {
         Ok(Self(unsettled))
     }
 
+    /// The last change of it, or of an account above it, that some node may not know of: suspended is what is below a suspended one, too.
+    fn last(&self, account: &Account) -> Option<i64> {
+        of_and_above(account).filter_map(|id| self.0.get(&id).copied()).max()
+    }
+
     /// Where it stands.
     pub(crate) fn standing(&self, account: &Account) -> AccountStanding {
-        AccountStanding::of(account, self.0.contains_key(&account.id))
+        AccountStanding::of(account, self.last(account).is_some())
     }
 
     /// When its last change is true on every node at the latest; None: it is.
     pub(crate) fn settles_by(&self, app: &App, account: &Account) -> Option<Timestamp> {
-        self.0.get(&account.id).map(|rev| app.cluster.settles_by(*rev))
+        self.last(account).map(|rev| app.cluster.settles_by(rev))
     }
+}
+
+fn of_and_above(account: &Account) -> impl Iterator<Item = AccountId> + '_ {
+    account.lineage.iter().chain([account.id])
 }

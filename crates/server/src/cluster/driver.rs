@@ -117,7 +117,10 @@ impl Driver {
             // what takes as long as two heartbeats is on a connection that is gone
             let renewed = timeout(heartbeat * 2, work).await.unwrap_or_else(|_| Err(StoreError::Unavailable("no answer in time".into())));
             match renewed {
-                Ok(()) => failing = false,
+                Ok(()) if is_due => failing = false,
+                // it says nothing of renewals, whose COMMIT waits for the disk and for a standby
+                Ok(()) => {}
+                Err(error) if !is_due => tracing::debug!(%error, "a change could not be acknowledged; the next heartbeat will do it"),
                 Err(error) => {
                     if !failing {
                         tracing::warn!(%error, "the lease cannot be renewed; when it is over, verification cannot say");

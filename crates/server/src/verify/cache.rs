@@ -26,7 +26,7 @@ const SLOTS: usize = 64;
 const ABSENT: usize = 512;
 
 /// A value that says what it is found by.
-pub(super) trait Keyed {
+pub(super) trait Keyed: Send + Sync + 'static {
     type Key: Hash + Eq + ToOwned<Owned: Hash + Eq> + ?Sized;
 
     fn is(&self, key: &Self::Key) -> bool;
@@ -61,12 +61,6 @@ impl<V> Deref for Kept<V> {
 impl<V> Clone for Kept<V> {
     fn clone(&self) -> Self {
         Self(Guard::from_inner(Option::clone(&self.0)))
-    }
-}
-
-impl<V: PartialEq> PartialEq for Kept<V> {
-    fn eq(&self, other: &Self) -> bool {
-        **self == **other
     }
 }
 
@@ -207,12 +201,13 @@ impl<V: Keyed> Cache<V> {
     /// Forgets everything.
     pub(super) fn clear(&self) {
         self.clearings.fetch_add(1, Ordering::SeqCst);
-        for shard in &self.shards {
+        let forget = |shard: &Shard<V>| {
             let mut filling = locked(&shard.changing);
-            shard.table.store(Arc::new(Table::new(SLOTS)));
             *filling = Filling::default();
             locked(&shard.absent).clear();
-        }
+            shard.table.swap(Arc::new(Table::new(SLOTS)))
+        };
+        drop_elsewhere(self.shards.iter().map(forget).collect::<Vec<_>>());
     }
 
     fn shard(&self, key: &V::Key) -> (u64, &Shard<V>) {
@@ -237,7 +232,7 @@ impl<V: Keyed> Shard<V> {
             // twice as large when half is in use: else only the traces of what was taken out fill it
             let slots = table.slots() << usize::from(filling.kept * 2 >= table.slots());
             table = Arc::new(table.copied_to(slots));
-            self.table.store(table.clone());
+            drop_elsewhere(self.table.swap(table.clone()));
             filling.written = filling.kept;
         }
         // not in use until it is asked for again: who walks through all there is takes the place of others like it
@@ -254,6 +249,11 @@ impl<V: Keyed> Shard<V> {
     }
 }
 
+/// Who drops a table has to look, for each of its slots, whether a thread is reading there just now: nobody waits for that.
+fn drop_elsewhere(old: impl Send + 'static) {
+    drop(tokio::task::spawn_blocking(move || drop(old)));
+}
+
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -264,6 +264,12 @@ mod tests {
 
     #[derive(Debug, PartialEq)]
     struct Word(String);
+
+    impl PartialEq for Kept<Word> {
+        fn eq(&self, other: &Self) -> bool {
+            **self == **other
+        }
+    }
 
     impl Keyed for Word {
         type Key = str;

@@ -138,7 +138,7 @@ impl Index {
     /// When the database is not available.
     pub async fn catch_up(&self) -> Result<Position, StoreError> {
         let round = || async {
-            let mut reader = self.store.prompt_reader().await?;
+            let mut reader = self.store.log_reader().await?;
             let log = reader.log_after(self.position()).await?;
             if self.gate.mode != Mode::Lease {
                 // a lease is renewed by a COMMIT; who only reads would go on reading what a former primary says

@@ -208,47 +208,46 @@ pub(crate) struct Identity(HeaderMap);
 impl Identity {
     fn of(allowed: &Allowed, request_id: &str) -> Self {
         let entry = &allowed.entry;
-        let mut identity = Self::form();
-        let mut put = identity.places();
-        put(allowed.own.written.clone());
-        put(allowed.acting().written.clone());
-        put(value(entry.id.write(&mut [0; 36])));
-        put(HeaderValue::from_static(entry.kind.as_str()));
-        put(value(allowed.scopes()));
-        put(value(request_id));
-        match &allowed.content_digest {
-            None => {}
-            Some(Cow::Borrowed(text)) => put(HeaderValue::from_static(text)),
-            Some(Cow::Owned(text)) => put(value(text)),
-        }
-        drop(put);
-        identity
+        Self::filled_in([
+            allowed.own.written.clone(),
+            allowed.acting().written.clone(),
+            value(entry.id.write(&mut [0; 36])),
+            HeaderValue::from_static(entry.kind.as_str()),
+            value(allowed.scopes()),
+            value(request_id),
+            match &allowed.content_digest {
+                None => NOTHING,
+                Some(Cow::Borrowed(text)) => HeaderValue::from_static(text),
+                Some(Cow::Owned(text)) => value(text),
+            },
+        ])
     }
 
     /// Of a request that nobody in particular sent.
     fn nobody(request_id: &str) -> Self {
-        let mut identity = Self::form();
-        if let Some(place) = identity.0.get_mut(REQUEST_ID) {
-            *place = value(request_id);
-        }
-        identity
+        let mut values = [NOTHING; 7];
+        values[5] = value(request_id);
+        Self::filled_in(values)
     }
 
-    /// All dashes. The names were hashed once, for all answers.
-    fn form() -> Self {
-        static FORM: LazyLock<HeaderMap> =
-            LazyLock::new(|| IDENTITY.into_iter().map(|name| (name, NOTHING)).chain([(CACHE_CONTROL, NO_STORE)]).collect());
-        Self(FORM.clone())
-    }
-
-    /// The places of the values. A map without repeated names is walked in the order in which they came.
-    fn places(&mut self) -> impl FnMut(HeaderValue) {
-        let mut places = self.0.values_mut();
-        move |value| {
-            if let Some(place) = places.next() {
-                *place = value;
+    /// With these values of [`IDENTITY`]. The names were hashed once, for all answers.
+    #[inline(always)]
+    fn filled_in(mut values: [HeaderValue; 7]) -> Self {
+        /// The fields, and for each in turn which value it holds, if any.
+        static FORM: LazyLock<(HeaderMap, Vec<Option<usize>>)> = LazyLock::new(|| {
+            let mut headers: HeaderMap = IDENTITY.into_iter().map(|name| (name, NOTHING)).collect();
+            headers.insert(CACHE_CONTROL, NO_STORE);
+            let places = headers.keys().map(|name| IDENTITY.iter().position(|own| own == name)).collect();
+            (headers, places)
+        });
+        let (form, places) = &*FORM;
+        let mut headers = form.clone();
+        for (field, place) in headers.values_mut().zip(places) {
+            if let Some(value) = place.and_then(|at| values.get_mut(at)) {
+                std::mem::swap(field, value);
             }
         }
+        Self(headers)
     }
 
     /// The names and values of [`IDENTITY`].

@@ -22,8 +22,7 @@ async fn prove(
     let was_found = in_memory.is_some();
     let entry = match in_memory {
         Some(entry) => Some(entry),
-        None if !is_ours() => return Err(Refusal::Unauthenticated.into()),
-        None if app.index.is_known_to_be_absent(public_id) => None,
+        None if !is_ours() || app.index.is_known_to_be_absent(public_id) => None,
         None => Box::pin(app.index.credential(public_id)).await?,
     };
     let entry = entry.filter(|entry| entry.kind == kind);

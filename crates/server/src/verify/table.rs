@@ -51,7 +51,7 @@ impl<V> Table<V> {
 
     /// Every slot from where a search for `tag` begins.
     fn path(&self, tag: Tag) -> impl Iterator<Item = &Slot<V>> {
-        let home = (u64::from(tag.0) * self.0.len() as u64 >> 32) as usize;
+        let home = ((u64::from(tag.0) * self.0.len() as u64) >> 32) as usize;
         let (before, after) = self.0.split_at(home.min(self.0.len()));
         after.iter().chain(before)
     }

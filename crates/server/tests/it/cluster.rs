@@ -143,17 +143,13 @@ async fn a_change_that_comes_in_while_the_log_is_read_for_another_is_waited_out_
     client.batch_execute("BEGIN; LOCK TABLE cluster IN ACCESS EXCLUSIVE MODE").await.expect("nobody reads where the log stands");
     let first_is_read = async || {
         let waiting = "SELECT 1 FROM pg_locks WHERE NOT granted AND relation = 'cluster'::regclass";
-        while client.query(waiting, &[]).await.expect("answered").is_empty() {
-            tokio::task::yield_now().await;
-        }
+        assert_soon_async("it waits", async || !client.query(waiting, &[]).await.expect("answered").is_empty()).await;
     };
     let deleting = async |path: &str| world.operator().delete(path).await.status;
     let reading = async {
         first_is_read().await;
         let meanwhile = async {
-            while rev().await < before + 2 {
-                tokio::task::yield_now().await;
-            }
+            assert_soon_async("the second is committed", async || rev().await >= before + 2).await;
             client.batch_execute("COMMIT").await.expect("read on");
             acknowledge(&world, "other", before + 1).await;
             // each of these is a look at the leases, and between them the deletions have theirs

@@ -2,7 +2,7 @@
 use std::sync::Arc;
 
 use claviger_domain::id::{AccountId, CredentialId};
-use claviger_testkit::postgres::run_sql;
+use claviger_testkit::{postgres::run_sql, soon::assert_soon_async};
 use tokio::task::JoinSet;
 
 use crate::common::{Answer, Made, World, on_both_engines};
@@ -123,14 +123,17 @@ async fn each_whose_commit_was_cut_is_told_that_nobody_knows_and_can_ask_again()
         tokio::task::spawn_blocking(move || run_sql(&url, sql).is_ok())
     };
     // nobody can commit
-    let keeper = sql("BEGIN; SELECT rev FROM revision FOR UPDATE; SELECT pg_sleep(60)");
+    let keeper = sql("BEGIN; SELECT rev FROM revision FOR UPDATE; SELECT pg_sleep(600)");
+    let keeps = "DO $$ BEGIN IF NOT EXISTS (SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event = 'PgSleep') \
+                 THEN RAISE 'not yet'; END IF; END $$";
+    assert_soon_async("nobody can commit", async || sql(keeps).await.expect("it ends")).await;
     let waiting = "DO $$ BEGIN IF NOT EXISTS (SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock') \
                    THEN RAISE 'not yet'; END IF; END $$";
     let asked = tokio::spawn({
         let (world, paths) = (world.clone(), all.iter().map(|(made, _)| path(&made.account, &made.id)).collect());
         async move { delete_all(&world, paths).await }
     });
-    while !sql(waiting).await.expect("it ends") {}
+    assert_soon_async("somebody waits to commit", async || sql(waiting).await.expect("it ends")).await;
     database.cut_connections();
     assert!(!keeper.await.expect("it ends"));
     let answers = asked.await.expect("they end");

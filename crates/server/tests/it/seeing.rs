@@ -192,16 +192,11 @@ async fn the_database_remembers_now_and_then_how_far_everything_is_true_postgres
     let look = async || world.app.store.reader().await.expect("a reader").cluster().await.expect("a look");
     assert_eq!(look().await.safe_rev, 0, "not for every change");
     world.database.as_ref().expect("PostgreSQL").run("UPDATE revision SET rev = rev + 2000; NOTIFY claviger_rev");
-    let remembered = async {
-        loop {
-            let seen = look().await;
-            if seen.safe_rev == seen.position.rev {
-                break;
-            }
-            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
-        }
+    let is_remembered = async || {
+        let seen = look().await;
+        seen.safe_rev == seen.position.rev
     };
-    tokio::time::timeout(std::time::Duration::from_secs(60), remembered).await.expect("a heartbeat remembers it");
+    assert_soon_async("a heartbeat remembers it", is_remembered).await;
 }
 
 on_both_engines! {

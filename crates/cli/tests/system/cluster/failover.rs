@@ -1,10 +1,10 @@
 //! Two primaries: a standby takes over while the one that it followed goes on, and still has nodes.
-use std::{
-    thread,
-    time::{Duration, Instant},
-};
+use std::{thread, time::Duration};
 
-use claviger_testkit::postgres::{Cluster, Fsync};
+use claviger_testkit::{
+    postgres::{Cluster, Fsync},
+    soon::assert_soon,
+};
 
 use super::{LEASE, Outcome, assert_broken, experiment, history::Verdict, nodes::Nodes, revocations};
 
@@ -59,10 +59,7 @@ fn on_the_former_primary(mode: &str, synchronous: bool) -> Option<Verdict> {
     new.promote();
     nodes.links[0].lead_to(&new.address());
     nodes.cut_backends();
-    let deadline = Instant::now() + Duration::from_secs(60);
-    while !nodes.delete(0, &key) {
-        assert!(Instant::now() < deadline, "{mode}: it cannot be deleted on the new primary");
-    }
+    assert_soon(&format!("{mode}: it can be deleted on the new primary"), || nodes.delete(0, &key));
     assert_eq!(nodes.verify(0, &key), Some(Verdict::Refused), "{mode}: on the new primary");
     nodes.verify(1, &key)
 }

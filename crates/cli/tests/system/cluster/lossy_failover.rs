@@ -1,8 +1,11 @@
 //! A standby is promoted that lacks the last commits, revocations among them. They are lost; what must hold is that nobody goes on as if they
 //! were not: a loss that can be noticed ends verification until a person has looked, and in any case every node says what the new primary says.
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use claviger_testkit::postgres::{Cluster, Fsync, run_sql};
+use claviger_testkit::{
+    postgres::{Cluster, Fsync, run_sql},
+    soon::{assert_soon, soon},
+};
 use serde_json::Value;
 
 use super::{
@@ -56,8 +59,9 @@ impl Scene {
         if !loses {
             until(has_all);
         }
-        let died = Instant::now();
         old.kill9();
+        // not before: until its last process is gone it may go on renewing leases
+        let died = Instant::now();
         new.promote();
         Self { nodes, deleted, kept, youngest, died, new, _old: old }
     }
@@ -79,10 +83,8 @@ impl Scene {
     /// Waits until every node says this of what was deleted, of what was kept and of the youngest. What the old primary alone knew is
     /// accepted for no longer than leases run, and `never_accepted` at no time.
     fn until_all_say(&self, what: &str, expected: [Verdict; 3], never_accepted: &[Key]) {
-        let deadline = Instant::now() + Duration::from_secs(120);
-        let mut saying = [false; 3];
-        while saying != [true; 3] {
-            assert!(Instant::now() < deadline, "{what}: not all say {expected:?}: {saying:?}");
+        soon(&format!("{what}: all say {expected:?}"), || {
+            let mut saying = [false; 3];
             for (node, says) in saying.iter_mut().enumerate() {
                 for key in never_accepted {
                     assert_ne!(self.nodes.verify(node, key), Some(Verdict::Allowed), "{what}: node {node} accepts what was deleted");
@@ -95,7 +97,8 @@ impl Scene {
                 let all_deleted = self.deleted.iter().all(|key| self.nodes.verify(node, key) == Some(expected[0]));
                 *says = all_deleted && self.nodes.verify(node, &self.kept) == Some(expected[1]) && of_the_youngest == Some(expected[2]);
             }
-        }
+            if saying == [true; 3] { Ok(()) } else { Err(format!("{saying:?}")) }
+        });
     }
 
     /// How a node shows a credential: its state; None when there is none.
@@ -126,10 +129,7 @@ fn revocations_that_an_asynchronous_standby_lacks_end_verification_until_a_perso
     // a person deletes again what the audit log elsewhere tells of, though not all of it, and begins another epoch
     let (again, forgotten) = scene.deleted.split_at(2);
     for key in again {
-        let deadline = Instant::now() + Duration::from_secs(120);
-        while !scene.nodes.delete(1, key) {
-            assert!(Instant::now() < deadline, "it cannot be deleted again");
-        }
+        assert_soon("it can be deleted again", || scene.nodes.delete(1, key));
         assert_eq!(scene.nodes.verify(2, key), Some(Verdict::CannotSay), "what comes after makes up for nothing");
     }
     scene.run("UPDATE revision SET epoch = epoch + 1");
