@@ -34,11 +34,11 @@ pub(crate) async fn authorization_server(State(app): State<App>) -> impl IntoRes
     (CACHED, Json(metadata))
 }
 
-/// The metadata of what tokens open: the operator's API, which is known by the audience of its tokens. A client that demands that `resource` be the
-/// address it called (RFC 9728, section 3.3) believes it only where the API and this server have one address.
+/// The metadata of what tokens open: the operator's API, which is known by the audience of its tokens.
 #[utoipa::path(get, path = "/.well-known/oauth-protected-resource", tag = "oauth", responses((status = 200, description = "RFC 9728", body = Object)))]
 pub(crate) async fn protected_resource(State(app): State<App>) -> impl IntoResponse {
     let issuer = app.public_url();
+    // a client that demands that `resource` be the address it called (section 3.3) believes it only where the API and this server have one address
     // the keys of RFC 8414's `jwks_uri` are none of the resource's: it signs nothing
     let metadata: Value = json!({
         "resource": issuer,
