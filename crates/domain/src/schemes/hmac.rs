@@ -66,7 +66,8 @@ pub fn parse(value: &[u8]) -> Option<Parameters<'_>> {
         };
         signing::once(slot, value)
     })?;
-    let username = username.filter(|name| (1..=LONGEST_USERNAME).contains(&name.len()) && name.bytes().all(|byte| byte.is_ascii_graphic()))?;
+    let username =
+        username.filter(|name| (1..=LONGEST_USERNAME).contains(&name.len()) && name.bytes().fold(true, |all, byte| all & byte.is_ascii_graphic()))?;
     let headers = headers.filter(|list| words(list).enumerate().all(|(at, word)| at < MOST_WORDS && is_word(word)))?;
     Some(Parameters { username, algorithm: Algorithm::from_name(algorithm?)?, headers, signature: Signature::decode(signature?)? })
 }

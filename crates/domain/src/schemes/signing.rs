@@ -294,13 +294,14 @@ fn difference_seconds(date: Timestamp, now: Timestamp) -> i64 {
 /// Refuses what could let one signed string stand for two requests: a method that is no token, a target with a space or a control character.
 pub(super) fn is_unambiguous<F>(request: &Request<'_, F>) -> Result<(), Failure> {
     let method = !request.method.is_empty() && request.method.bytes().all(is_token_byte);
-    let target = !request.target.is_empty() && request.target.bytes().all(|byte| byte > b' ' && byte != 0x7f);
+    let target = !request.target.is_empty() && request.target.bytes().fold(true, |all, byte| all & (byte > b' ') & (byte != 0x7f));
     if method && target { Ok(()) } else { Err(Failure::RequestMalformed) }
 }
 
 /// Whether a header value holds no control character but a tab.
 pub(super) fn is_plain(value: &[u8]) -> bool {
-    value.iter().all(|byte| !byte.is_ascii_control() || *byte == b'\t')
+    // without a branch for each byte, as elsewhere here: a signed request has hundreds
+    value.iter().fold(true, |all, byte| all & (!byte.is_ascii_control() | (*byte == b'\t')))
 }
 
 /// RFC 9110, section 5.6.2.

@@ -167,22 +167,24 @@ impl From<Refusal> for No {
 }
 
 /// A proven credential, not judged yet.
-struct Proven {
+struct Proven<'a> {
     entry: Kept<Entry>,
     /// The secret that it was proven by; None for a token, which says nothing of it, and for a password, of which there is one.
     secret: Option<SecretId>,
     /// What its token was given, where that is not all that the credential has.
     narrowed: Option<String>,
     content_digest: Option<Cow<'static, str>>,
+    /// The signature that it was proven by.
+    signed: Option<Box<Signed<'a>>>,
 }
 
-impl From<Kept<Entry>> for Proven {
+impl From<Kept<Entry>> for Proven<'_> {
     fn from(entry: Kept<Entry>) -> Self {
-        Self { entry, secret: None, narrowed: None, content_digest: None }
+        Self { entry, secret: None, narrowed: None, content_digest: None, signed: None }
     }
 }
 
-impl From<(Kept<Entry>, SecretId)> for Proven {
+impl From<(Kept<Entry>, SecretId)> for Proven<'_> {
     fn from((entry, secret): (Kept<Entry>, SecretId)) -> Self {
         Self { secret: Some(secret), ..Self::from(entry) }
     }
@@ -215,7 +217,7 @@ pub(crate) async fn verify_at<F: Fields>(app: &App, question: &Question<'_, F>, 
 async fn decide<F: Fields>(app: &App, question: &Question<'_, F>, moment: Moment) -> Result<Allowed, No> {
     let (request, now) = (&question.request, moment.now);
     let in_fields = signed::in_fields(app, request.fields)?;
-    let Proven { entry, secret, narrowed, content_digest } = match (schemes::present(request.fields), &in_fields) {
+    let Proven { entry, secret, narrowed, content_digest, signed } = match (schemes::present(request.fields), in_fields) {
         (Presented::Nothing, Some(signature)) => Box::pin(signed::prove(app, signature, question, moment)).await?,
         (_, Some(_)) => return Err(Refusal::SeveralCredentials.into()),
         (Presented::Nothing, None) => match legacy_body(question) {
@@ -237,10 +239,17 @@ async fn decide<F: Fields>(app: &App, question: &Question<'_, F>, moment: Moment
         }
         (Presented::Key(text), _) => secrets::key(app, Purpose::ApiKey, text, moment).await?.into(),
         (Presented::Pair(pair), _) => secrets::pair(app, &pair, request.client_ip, moment).await?,
-        (Presented::Signed(parameters), _) => Box::pin(signed::prove(app, &Signed::Hmac(parameters), question, moment)).await?,
-        (Presented::DraftSigned(parameters), _) => Box::pin(signed::prove(app, &Signed::Cavage(parameters), question, moment)).await?,
+        (Presented::Signed(parameters), _) => Box::pin(signed::prove(app, Signed::Hmac(parameters), question, moment)).await?,
+        (Presented::DraftSigned(parameters), _) => Box::pin(signed::prove(app, Signed::Cavage(parameters), question, moment)).await?,
     };
-    let (own, kind) = living(app, &entry, request.client_ip, now).await?.ok_or(Refusal::Unauthenticated)?;
+    let Some((own, kind)) = living(app, &entry, request.client_ip, now).await? else {
+        // what a wrong one costs: that it was right must not show in the time
+        match &signed {
+            Some(signed) => signed.explain_to_nobody(question, now),
+            None => secrets::look_up_for_nobody(app, &entry),
+        }
+        return Err(Refusal::Unauthenticated.into());
+    };
     let other = match judge::acting_account(own.account.id, kind, request.fields)? {
         id if id == own.account.id => None,
         id => {

@@ -37,6 +37,13 @@ async fn prove(
     Err(Refusal::Unauthenticated.into())
 }
 
+/// What a wrong secret costs, for one that is right and whose credential has ended.
+pub(super) fn look_up_for_nobody(app: &App, entry: &Entry) {
+    let public_id = entry.public_id();
+    black_box(app.format.is_public_id(Purpose::Basic, public_id) || app.format.is_public_id(Purpose::ApiKey, public_id));
+    black_box(app.index.is_known_to_be_absent(public_id));
+}
+
 /// The key that `text` is, of those made for this purpose.
 pub(super) async fn key(app: &App, purpose: Purpose, text: &str, moment: Moment) -> Result<(Kept<Entry>, SecretId), No> {
     let public_id = app.format.public_part(purpose, text).ok_or(Refusal::Unauthenticated)?;
@@ -46,7 +53,7 @@ pub(super) async fn key(app: &App, purpose: Purpose, text: &str, moment: Moment)
 }
 
 /// A pair is a Basic key and its secret, or a legacy username and password. A signing key presented so is refused: its secret must not travel.
-pub(super) async fn pair(app: &App, pair: &Pair, client_ip: Option<IpAddr>, moment: Moment) -> Result<Proven, No> {
+pub(super) async fn pair(app: &App, pair: &Pair, client_ip: Option<IpAddr>, moment: Moment) -> Result<Proven<'static>, No> {
     let (user, secret) = (pair.user(), pair.password());
     let in_memory = app.index.in_memory(user, moment.reading)?;
     let (was_found, has_own_name) = (in_memory.is_some(), || app.format.is_public_id(Purpose::Basic, user));

@@ -81,6 +81,11 @@ impl Signed<'_> {
         }
     }
 
+    /// What a wrong one costs, for one that is right and whose credential has ended.
+    pub(super) fn explain_to_nobody<F: Fields>(&self, question: &Question<'_, F>, now: Timestamp) {
+        black_box(self.explain(question, Failure::SignatureMismatch, now));
+    }
+
     fn explain<F: Fields>(&self, question: &Question<'_, F>, failure: Failure, now: Timestamp) -> Explanation {
         match self {
             Self::Hmac(parameters) => hmac::explain(parameters, &question.request, failure, now),
@@ -97,12 +102,12 @@ fn site<'a, F: Fields>(question: &Question<'a, F>) -> Site<'a> {
 }
 
 /// Proves a signed request. Why one is refused is kept for the people of its account; the client learns only that it is.
-pub(super) async fn prove<F: Fields>(app: &App, signed: &Signed<'_>, question: &Question<'_, F>, moment: Moment) -> Result<Proven, No> {
+pub(super) async fn prove<'a, F: Fields>(app: &App, signed: Signed<'a>, question: &Question<'_, F>, moment: Moment) -> Result<Proven<'a>, No> {
     let (policy, algorithm, id, now) = (signing::Policy::default(), signed.algorithm(), signed.key_id(), moment.now);
     let entry = match app.index.in_memory(id, moment.reading)? {
         Some(entry) => Some(entry),
-        None if app.format.is_public_id(Purpose::Hmac, id) => Box::pin(app.index.credential(id)).await?,
-        None => None,
+        None if !app.format.is_public_id(Purpose::Hmac, id) || app.index.is_known_to_be_absent(id) => None,
+        None => Box::pin(app.index.credential(id)).await?,
     };
     let entry = entry.filter(|entry| entry.kind == credential::Kind::Hmac);
     let mut keys = entry.iter().flat_map(|entry| entry.signing_keys(algorithm, now)).peekable();
@@ -120,7 +125,8 @@ pub(super) async fn prove<F: Fields>(app: &App, signed: &Signed<'_>, question: &
                         replays::Answer::CannotSay => return Err(No::CannotSay),
                     }
                 }
-                return Ok(Proven { secret, content_digest: verified.content_digest.map(|digest| digest.text()), ..Proven::from(entry) });
+                let content_digest = verified.content_digest.map(|digest| digest.text());
+                return Ok(Proven { secret, content_digest, signed: Some(Box::new(signed)), ..Proven::from(entry) });
             }
             Err(why) => failure = Some(why),
         }
