@@ -24,7 +24,7 @@ use crate::{
     keyring::KeyRing,
 };
 
-/// The most credentials kept, and the most accounts: of each credential about 310 bytes (`docs/benchmarks.md`), signing keys aside.
+/// The most credentials kept, and the most accounts: of each credential about 230 bytes (`docs/benchmarks.md`), signing keys aside.
 const CAPACITY: usize = 1_000_000;
 
 /// See the module.
