@@ -46,7 +46,7 @@ fn beside_better_auth(verifying: &Served) -> anyhow::Result<Number> {
 
 /// One nginx with four ways to the same small file: for everybody, by its own `auth_basic` with either hash, and by our recipe.
 fn behind_nginx(verifying: &Served) -> anyhow::Result<Vec<Number>> {
-    let (nginx, _folder) = start_nginx(&verifying.address)?;
+    let (_folder, nginx) = start_nginx(&verifying.address)?;
     let ours = headers(verifying, "basic")?.iter().filter(|(name, _)| name == "Authorization").cloned().collect::<Headers>();
     let theirs = vec![("Authorization".to_owned(), basic(USER, PASSWORD))];
     // nginx's time, and ours where we are asked
@@ -74,7 +74,7 @@ fn behind_nginx(verifying: &Served) -> anyhow::Result<Vec<Number>> {
 }
 
 /// nginx with the files of `deploy/nginx/`, as it is started by hand; one worker.
-fn start_nginx(claviger: &str) -> anyhow::Result<(Served, TempDir)> {
+fn start_nginx(claviger: &str) -> anyhow::Result<(TempDir, Served)> {
     let folder = tempfile::tempdir()?;
     let at = folder.path();
     fs::write(at.join("file"), "{\"hello\":\"world\"}\n")?;
@@ -92,7 +92,7 @@ fn start_nginx(claviger: &str) -> anyhow::Result<(Served, TempDir)> {
     let mut command = pinned(0);
     let ready = json!({ "address": address }).to_string();
     command.env("PATH", format!("{}:/usr/sbin", std::env::var("PATH")?)).args(["sh", "-c", script, "sh"]).arg(at).args([&address, &ready]);
-    Ok((Served::start(command).context("nginx")?, folder))
+    Ok((folder, Served::start(command).context("nginx")?))
 }
 
 fn configuration(at: &Path, address: &str, claviger: &str) -> String {

@@ -120,13 +120,13 @@ impl Served {
         Ok(Round { cpu_micros: self.cpu_micros()? - before, ..round })
     }
 
-    /// What the process and its children have used so far: user and system time, of all their threads.
+    /// What the process and its descendants have used so far: user and system time, of all their threads.
     pub(crate) fn cpu_micros(&self) -> anyhow::Result<f64> {
-        let own = self.process.id();
-        let children = fs::read_to_string(format!("/proc/{own}/task/{own}/children")).unwrap_or_default();
-        let mut total = cpu_micros_of(&own.to_string())?;
-        for child in children.split_whitespace() {
-            total += cpu_micros_of(child)?;
+        let (mut total, mut left) = (0.0, vec![self.process.id().to_string()]);
+        while let Some(one) = left.pop() {
+            total += cpu_micros_of(&one)?;
+            let children = fs::read_to_string(format!("/proc/{one}/task/{one}/children")).unwrap_or_default();
+            left.extend(children.split_whitespace().map(str::to_owned));
         }
         Ok(total)
     }
