@@ -36,6 +36,7 @@ fn main() -> ExitCode {
         ["serve", "unchanging-check"] => server::unchanging_check(),
         ["ask-by-grpc", address, check] => grpc::load(address, check),
         ["grpc", to] => grpc::measure().and_then(|numbers| report::write(to.as_ref(), &numbers)),
+        ["decision", to] => decision::measure(40).and_then(|numbers| report::write(to.as_ref(), &numbers)),
         ["decisions", scheme, count] => count.parse().map_err(Into::into).and_then(|count| decision::only(scheme, count)),
         ["fill", folder, credentials] => credentials.parse().map_err(Into::into).and_then(|credentials| scale::fill(folder.as_ref(), credentials)),
         ["scale", credentials, to] => credentials.parse().map_err(Into::into).and_then(|credentials| scale(credentials, to.as_ref())),

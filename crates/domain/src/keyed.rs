@@ -1,4 +1,4 @@
-//! Keyed hashes: one prepared HMAC-SHA-256 state per purpose, cloned for each use; and a short one for what is no security.
+//! Keyed hashes: one prepared HMAC-SHA-256 state per purpose; and a short one for what is no security.
 use std::hash::Hasher;
 
 use sha2::block_api::compress256;
@@ -14,8 +14,8 @@ const BEGINNING: [u32; 8] = [0x6a09_e667, 0xbb67_ae85, 0x3c6e_f372, 0xa54f_f53a,
 
 /// HMAC-SHA-256 (RFC 2104) under one key of the key ring. Different purposes use different keys.
 ///
-/// The compression function is the library's. What surrounds it is written here, since half of the time of a short message went into the
-/// library's own: buffers for messages that come in pieces.
+/// The compression function is the library's. What surrounds it is written here, since a quarter of the time of a short message went into
+/// the library's own: buffers for messages that come in pieces.
 #[derive(Clone)]
 pub struct Keyed {
     /// After the block of the key, for the message and for its hash.

@@ -102,14 +102,19 @@ impl Reader {
         Ok((Some(account), revision))
     }
 
-    /// The accounts that changed after the revision `safe`, each with its last change: some node may not know of it. To be asked after the
-    /// accounts themselves.
+    /// Those of these accounts that changed after the revision `safe`, each with its last change: some node may not know of it. To be asked after
+    /// the accounts themselves.
     ///
     /// # Errors
     /// When the database is not available.
-    pub async fn list_unsettled_accounts(&mut self, safe: i64) -> Result<BTreeMap<AccountId, i64>, StoreError> {
-        let sql = "SELECT object_id, max(rev) FROM change WHERE kind = 'account' AND rev > $1 GROUP BY object_id";
-        self.query(sql, &[safe.into()]).await?.into_iter().map(|mut row| Ok((row.parsed()?, row.int()?))).collect()
+    pub async fn list_unsettled_accounts(&mut self, ids: impl Iterator<Item = AccountId>, safe: i64) -> Result<BTreeMap<AccountId, i64>, StoreError> {
+        let sql = "SELECT object_id, max(rev) FROM change WHERE kind = 'account' AND rev > $1 AND object_id IN (SELECT key FROM json_each($2)) \
+                   GROUP BY object_id";
+        self.query(sql, &[safe.into(), keys(ids.map(|id| id.to_string()))])
+            .await?
+            .into_iter()
+            .map(|mut row| Ok((row.parsed()?, row.int()?)))
+            .collect()
     }
 
     /// All accounts, newest first.

@@ -247,8 +247,7 @@ impl Tx {
     /// # Errors
     /// When the database is not available.
     pub async fn record(&mut self, event: &Event) -> Result<Recorded, StoreError> {
-        event::insert(self, event).await?;
-        Ok(Recorded(()))
+        self.record_all(&[], &[event]).await
     }
 
     /// Runs these statements, and writes the events that tell of them, of which there is at least one.

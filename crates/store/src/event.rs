@@ -2,7 +2,7 @@
 use claviger_domain::{event::Event, id::AccountId, time::Timestamp};
 
 use crate::{
-    Reader, StoreError, Tx,
+    Reader, StoreError,
     page::{Page, PageRequest},
     value::{Row, Value, object},
 };
@@ -42,25 +42,6 @@ fn event(mut row: Row) -> Result<StoredEvent, StoreError> {
         request_id: row.text()?,
         source: row.optional_text()?,
     })
-}
-
-pub(crate) async fn insert(tx: &mut Tx, event: &Event) -> Result<(), StoreError> {
-    tx.execute(
-        "INSERT INTO event (id, at, account_id, actor, action, target, detail, request_id, source) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
-        &[
-            event.id.to_string().into(),
-            event.at.into(),
-            event.account.map(|id| id.to_string()).into(),
-            event.actor.as_str().into(),
-            event.action.as_str().into(),
-            event.target.as_str().into(),
-            event.detail.to_string().into(),
-            event.request_id.as_str().into(),
-            event.source.as_deref().into(),
-        ],
-    )
-    .await
-    .map(|_| ())
 }
 
 /// `$1` is what [`as_json`] gives.

@@ -66,6 +66,15 @@ mod tests {
     }
 
     #[test]
+    fn base64_is_read_in_one_way_only() {
+        assert!(parse(b"Basic YTpi").is_some());
+        // two texts in one, blanks, another alphabet, no padding, too much of it, bits that say nothing
+        for bad in ["YTo=YTo=", "YT pi", "YTo_", "YTo", "YTpi====", "YTp="] {
+            assert!(parse(format!("Basic {bad}").as_bytes()).is_none(), "{bad}");
+        }
+    }
+
+    #[test]
     fn the_documented_values_are_read() {
         for (value, user, password) in [
             ("Basic dGhpc2lzYWtleTp0aGlzaXNhc2VjcmV0Zm9ybW1iYXNpY2F1dGhyZXN0YXBp", "thisisakey", "thisisasecretformmbasicauthrestapi"),

@@ -95,10 +95,11 @@ impl AccountStanding {
 pub(crate) struct UnsettledAccounts(BTreeMap<AccountId, i64>);
 
 impl UnsettledAccounts {
-    /// Among these, which have been read already.
+    /// Among these and those above them, which have been read already.
     pub(crate) async fn among<'a>(app: &App, found: impl IntoIterator<Item = &'a Account>) -> Result<Self, Problem> {
-        let mut unsettled = app.store.reader().await?.list_unsettled_accounts(app.cluster.safe().await?).await?;
-        if found.into_iter().any(|account| of_and_above(account).any(|id| unsettled.contains_key(&id))) {
+        let (ids, safe) = (found.into_iter().flat_map(of_and_above), app.cluster.safe().await?);
+        let mut unsettled = app.store.reader().await?.list_unsettled_accounts(ids, safe).await?;
+        if !unsettled.is_empty() {
             // a closer look: most of what was not known to be settled is by now
             let safe = app.cluster.look_for_safe().await?;
             unsettled.retain(|_, rev| *rev > safe);

@@ -252,11 +252,6 @@ impl Index {
         self.gate.mode == Mode::Lease && self.credentials.is_absent(public_id)
     }
 
-    /// The account with this id, if it is in memory. To be asked after a credential of it was found.
-    pub(crate) fn account_in_memory(&self, id: AccountId) -> Option<Kept<Holder>> {
-        self.accounts.get(&id)
-    }
-
     /// The credential with this public part; None when there is none.
     pub(crate) async fn credential(&self, public_id: &str) -> Result<Option<Kept<Entry>>, CannotSay> {
         self.assure_current().await?;

@@ -253,7 +253,7 @@ async fn decide<F: Fields>(app: &App, question: &Question<'_, F>, moment: Moment
     let other = match judge::acting_account(own.account.id, kind, request.fields)? {
         id if id == own.account.id => None,
         id => {
-            let acting = Box::pin(app.index.account(id)).await?;
+            let acting = app.index.account(id).await?;
             judge::may_act_for(&own.account, kind, acting.as_ref().map(|acting| &acting.account))?;
             acting
         }
@@ -356,16 +356,10 @@ async fn living<'a>(app: &'a App, entry: &Entry, client_ip: Option<IpAddr>, now:
     if !entry.life().is_alive(now, client_ip) {
         return Ok(None);
     }
-    let own = match app.index.account_in_memory(entry.account_id) {
-        Some(own) => own,
-        None => match Box::pin(app.index.account(entry.account_id)).await? {
-            Some(own) => own,
-            None => return Ok(None),
-        },
-    };
+    let Some(own) = app.index.account(entry.account_id).await? else { return Ok(None) };
     let Some(kind) = app.kinds.find(&own.account.kind) else { return Ok(None) };
     for id in own.account.lineage.iter() {
-        if Box::pin(app.index.account(id)).await?.is_none_or(|above| above.account.status != Status::Active) {
+        if app.index.account(id).await?.is_none_or(|above| above.account.status != Status::Active) {
             return Ok(None);
         }
     }

@@ -129,9 +129,10 @@ async fn with_a_bounded_wait_a_silent_node_makes_it_202_with_a_deadline_and_revo
 async fn an_account_is_shown_as_suspending_on_every_node_until_it_is_suspended_on_all() {
     let one = World::with(short_leases(), Some(claviger_testkit::postgres::Cluster::shared().fresh_database()), kinds()).await;
     let other = one.beside(Partial { revocation_wait: Some(Wait::Bounded), ..Partial::default() }).await;
-    let (acme, firm) = (one.account("corporate", "Acme").await, one.account("corporate", "Firm").await);
+    let (acme, firm) = (one.account("partner", "Acme").await, one.account("corporate", "Firm").await);
+    let client = one.account_under("corporate", "Client", Some(&acme)).await;
     let (path, list, page) = (format!("/v1/accounts/{acme}"), "/v1/accounts", format!("/operator/accounts/{acme}"));
-    let staff = other.operator_person().await;
+    let (staff, below) = (other.operator_person().await, other.new_member(&client, "owner").await);
     add_silent_node(&one).await;
     let suspend = async {
         let changed = one.operator().patch(&path, json!({ "status": "suspended" })).await;
@@ -154,6 +155,8 @@ async fn an_account_is_shown_as_suspending_on_every_node_until_it_is_suspended_o
         assert!(text.contains("Suspending… Some node may still accept its credentials, for ") && !text.contains(">Suspended<"), "{text}");
         let text = staff.get("/operator").await.text();
         assert!(text.contains("Suspending…") && !text.contains("Suspended"), "{text}");
+        let text = below.get("/account").await.text();
+        assert!(text.contains("Suspending…") && !text.contains(">Suspended<"), "to its people it is what the one above it is: {text}");
         // whoever cannot wait is told the same by the answer itself
         let later = other.operator().patch(&format!("/v1/accounts/{firm}"), json!({ "status": "suspended" })).await;
         let body = later.json();

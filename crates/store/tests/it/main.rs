@@ -19,6 +19,7 @@ use claviger_store::{
 };
 use claviger_testkit::postgres::{Cluster, Database};
 
+mod ending;
 mod failover;
 mod lease;
 mod migrations;
