@@ -35,7 +35,7 @@ fn a_clock_that_is_set_by_an_hour_prolongs_no_lease_on_postgres() {
     for hours in [-1, 1] {
         let clock = clocks::TimeOfDay::true_one();
         let nodes = Nodes::start_in(cluster, &cluster.address(), &[Vec::new(), Vec::new(), clock.environment()], LEASE, "lease", None);
-        let keys = nodes.keys(revocations());
+        let keys = nodes.keys(revocations() / 2);
         let spare = nodes.keys(1);
         let set = |hours: i64| {
             clock.set(hours * 3600);

@@ -36,6 +36,7 @@ const LEASE: u32 = 2;
 /// The longest lease there is, for what is true of nodes that are well: no machine is so busy that they lose it.
 const LONG_LEASE: u32 = 60;
 const WRITERS: usize = 8;
+const VERIFIERS: usize = 32;
 
 /// W = 1.2 L + 0.25 s.
 fn longest_wait() -> Duration {
@@ -44,7 +45,7 @@ fn longest_wait() -> Duration {
 
 /// How many revocations a kind of fault gets.
 fn revocations() -> usize {
-    if is_long() { 10_000 } else { 20 }
+    if is_long() { 10_000 } else { 500 }
 }
 
 /// How many a negative control gets: it must fail, and does so early.
@@ -52,10 +53,6 @@ const CONTROLS: usize = 20;
 
 /// How long a negative control is tried again for.
 const CONTROL: Duration = Duration::from_secs(120);
-
-fn verifiers() -> usize {
-    if is_long() { 32 } else { 6 }
-}
 
 /// `./test --long`
 fn is_long() -> bool {
@@ -107,27 +104,35 @@ impl Drop for Raised<'_> {
 /// Writers delete the keys through nodes that `writes` names, verifiers ask every node for every key, and `fault` happens after a quarter of
 /// the deletions. It ends when all are deleted and the verifiers went round once more.
 fn experiment(nodes: &Nodes, keys: &[Key], writes: &[usize], fault: impl FnOnce() + Send) -> Outcome {
-    let (history, next, returned) = (History::default(), AtomicUsize::new(0), AtomicUsize::new(0));
+    let (history, next, returned, last_round) = (History::default(), AtomicUsize::new(0), AtomicUsize::new(0), AtomicUsize::new(0));
+    let questions = keys.len() * nodes.servers.len();
     let [accepted, deleted, over] = [const { AtomicBool::new(false) }; 3];
     thread::scope(|scope| {
         let _over = Raised(&over);
-        let verifiers: Vec<_> = (0..verifiers())
+        let verifiers: Vec<_> = (0..VERIFIERS)
             .map(|verifier| {
-                let (history, accepted, deleted, over) = (&history, &accepted, &deleted, &over);
+                let (history, next, accepted, deleted, over, last_round) = (&history, &next, &accepted, &deleted, &over, &last_round);
                 scope.spawn(move || {
-                    let (mut asked, mut at) = (Vec::new(), verifier * 7);
+                    let (mut asked, mut at, mut all_deleted) = (Vec::new(), verifier * questions / VERIFIERS, None);
                     // some wait for a node that hangs and so hear what it says on waking; others go on asking the rest
                     let patience = if verifier % 2 == 0 { soon::DEADLINE } else { Duration::from_millis(300) };
-                    let mut last_round = None;
                     while !over.load(Ordering::SeqCst) {
                         // nothing may be missed of the time after the last deletion: as long as a lease, and each key on each node once
                         if deleted.load(Ordering::SeqCst) {
-                            let (since, from): (Instant, usize) = *last_round.get_or_insert((Instant::now(), at));
-                            if since.elapsed() > Duration::from_secs(u64::from(LEASE)) && at - from > keys.len() * nodes.servers.len() {
+                            let since: Instant = *all_deleted.get_or_insert_with(Instant::now);
+                            let question = last_round.fetch_add(1, Ordering::SeqCst);
+                            if question < questions {
+                                at = question;
+                            } else if since.elapsed() > Duration::from_secs(u64::from(LEASE)) {
                                 break;
                             }
                         }
-                        let (key, node) = (at % keys.len(), (at / keys.len() + verifier) % nodes.servers.len());
+                        let (mut key, node) = (at % keys.len(), at / keys.len() % nodes.servers.len());
+                        // every other question is about what is being deleted now, or has just been
+                        let latest = next.load(Ordering::SeqCst);
+                        if all_deleted.is_none() && latest > 0 && at % 2 == 1 {
+                            key = latest.saturating_sub(at % (3 * WRITERS)).min(keys.len() - 1);
+                        }
                         let sent = Instant::now();
                         if let Some(verdict) = nodes.verify_within(patience, node, &keys[key]) {
                             asked.push(Asked { key, node, sent, verdict });

@@ -7,9 +7,9 @@ use claviger_testkit::{
     soon::{self, soon},
 };
 
-use super::{CONTROL, LEASE, history::Verdict, is_long, link::Weather, nodes::Nodes};
+use super::{CONTROL, LEASE, history::Verdict, link::Weather, nodes::Nodes, revocations};
 
-const AT_ONCE: usize = 8;
+const AT_ONCE: usize = 100;
 
 /// The first node is killed when its deletions are committed and it has not heard so. The third cannot reach the database, so its memory has the
 /// credentials still. The client asks the second node again. Gives how many of them the third one accepted after that returned.
@@ -49,8 +49,7 @@ fn killed_between_commit_and_reply(switched_off: Option<&str>) -> usize {
 
 #[test]
 fn a_deletion_asked_for_again_after_its_writer_died_between_commit_and_reply_is_true_everywhere_on_postgres() {
-    let rounds = if is_long() { 100 } else { 1 };
-    for _ in 0..rounds {
+    for _ in 0..revocations() / AT_ONCE {
         assert_eq!(killed_between_commit_and_reply(None), 0);
     }
     // the control: a deletion found done already, of which nobody waits to know that it is true
