@@ -46,14 +46,15 @@ pub(crate) fn measure(rounds: usize) -> anyhow::Result<Vec<Number>> {
     Ok([secrets, signed, tokens(&runtime, &fixture, rounds)?].concat())
 }
 
-/// API keys, spread over all that are in memory, and a Basic pair; beside one HMAC-SHA-256 of 32 bytes, its key prepared.
+/// One API key, API keys spread over all that are in memory, and a Basic pair; beside one HMAC-SHA-256 of 32 bytes, its key prepared.
 fn keys_and_pairs(runtime: &Runtime, fixture: &Fixture, rounds: usize) -> anyhow::Result<Vec<Number>> {
     let app = &fixture.app;
-    let basic = [headers(&fixture.headers("basic")?)?];
+    let [api_key, basic] = [headers(&fixture.headers("api_key")?)?, headers(&fixture.headers("basic")?)?].map(|one| [one]);
     let keyed = Keyed::new(&[7; 32]);
-    let (mut keys, mut pairs) = (Pairs::default(), Pairs::default());
+    let (mut keys, mut spread, mut pairs) = (Pairs::default(), Pairs::default(), Pairs::default());
     for _ in 0..rounds {
-        let key = spread_over_all(runtime, fixture)?;
+        let key = nanos_each(MANY, || decide_many(runtime, app, &api_key, MANY))?;
+        let spread_out = spread_over_all(runtime, fixture)?;
         let pair = nanos_each(MANY, || decide_many(runtime, app, &basic, MANY))?;
         let reference = nanos_each(MANY, || {
             for _ in 0..MANY {
@@ -62,11 +63,13 @@ fn keys_and_pairs(runtime: &Runtime, fixture: &Fixture, rounds: usize) -> anyhow
             Ok(())
         })?;
         keys.push(key, reference);
+        spread.push(spread_out, reference);
         pairs.push(pair, reference);
     }
     let beside = "one HMAC-SHA-256 of 32 bytes";
     Ok(vec![
         Number::new("decision_api_key", "ns", beside, &keys, Goal::AtMost(4.0)),
+        Number::new("decision_api_key_of_4096", "ns", beside, &spread, Goal::AtMost(4.0)),
         Number::new("decision_basic", "ns", beside, &pairs, Goal::AtMost(4.0)),
     ])
 }
