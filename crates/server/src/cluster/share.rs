@@ -14,7 +14,8 @@ const PAUSE: Duration = Duration::from_millis(250);
 pub(super) async fn claim(app: App, life: u64) {
     while app.rates.share.is_awaited(life) {
         match wait_for_others(&app).await {
-            Ok(()) => app.rates.share.give(life, false, rate_moment(app.clock.now())),
+            // where the database counts, what is in these buckets is for when it cannot
+            Ok(()) => app.rates.share.give(life, app.rates.is_exact(), rate_moment(app.clock.now())),
             Err(error) => {
                 tracing::warn!(%error, "whether every node knows of this one cannot be said; until it can, it has no share of rate limits");
                 tokio::time::sleep(PAUSE).await;

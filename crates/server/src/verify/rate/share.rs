@@ -103,14 +103,14 @@ impl Share {
         *life
     }
 
-    /// Gives this life of the node its share. Where it was alone when it came, it keeps what is in its buckets, and those it does not know are full;
-    /// else they are all empty.
-    pub(crate) fn give(&self, to: u64, is_alone: bool, now: i64) {
+    /// Gives this life of the node its share. Where others may have given what is in its buckets, they are all empty; else it keeps that, and those it
+    /// does not know are full.
+    pub(crate) fn give(&self, to: u64, keeps: bool, now: i64) {
         let life = self.life();
         if *life == to {
             self.set(&life, now, |pace| {
                 pace.holds = true;
-                if !is_alone {
+                if !keeps {
                     pace.floor = pace.flown;
                 }
             });
@@ -150,5 +150,4 @@ impl Share {
 }
 
 #[cfg(test)]
-#[path = "share_tests.rs"]
 mod tests;

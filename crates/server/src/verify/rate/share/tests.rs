@@ -5,6 +5,9 @@ use proptest::prelude::*;
 use super::super::{Rate, Rates};
 use crate::config::RateLimit;
 
+/// At most.
+const NODES: usize = 3;
+
 const START: i64 = 1_795_000_000_000_000_000;
 
 fn credential() -> CredentialId {
@@ -125,18 +128,30 @@ enum Step {
     Pass(u32),
 }
 
-fn step() -> impl Strategy<Value = Step> {
-    let node = || 0..5_usize;
+/// One step, or several as they follow when all goes well: what is only seldom met by chance.
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let node = || 0..NODES;
+    let all = |step: fn(usize) -> Step| (0..NODES).map(step);
+    let ask = || (0..NODES).map(|node| Step::Ask(node, 20));
     prop_oneof![
-        2 => Just(Step::Join),
-        1 => node().prop_map(Step::JoinAgain),
-        2 => node().prop_map(Step::FallSilent),
-        2 => node().prop_map(Step::Go),
-        5 => node().prop_map(Step::Renew),
-        4 => node().prop_map(Step::Look),
-        6 => node().prop_map(Step::Claim),
-        12 => (node(), 1..20_u8).prop_map(|(node, times)| Step::Ask(node, times)),
-        6 => (0..20_000_u32).prop_map(Step::Pass),
+        1 => Just(vec![Step::Join]),
+        1 => node().prop_map(|node| vec![Step::JoinAgain(node)]),
+        1 => node().prop_map(|node| vec![Step::FallSilent(node)]),
+        1 => node().prop_map(|node| vec![Step::Go(node)]),
+        2 => node().prop_map(|node| vec![Step::Renew(node)]),
+        2 => node().prop_map(|node| vec![Step::Look(node)]),
+        3 => node().prop_map(|node| vec![Step::Claim(node)]),
+        3 => (node(), 1..20_u8).prop_map(|(node, times)| vec![Step::Ask(node, times)]),
+        6 => (0..6_000_u32).prop_map(|micros| vec![Step::Pass(micros)]),
+        2 => Just(vec![Step::Pass(100_000)]),
+        4 => Just(ask().collect()),
+        2 => Just([Step::Join].into_iter().chain(all(Step::Renew)).chain(all(Step::Claim)).collect()),
+        1 => node().prop_map(move |node| [Step::JoinAgain(node)].into_iter().chain(all(Step::Renew)).chain(all(Step::Claim)).collect()),
+        2 => node().prop_map(move |node| [Step::FallSilent(node), Step::Go(node)].into_iter().chain(all(Step::Look)).collect()),
+        1 => node().prop_map(move |node| {
+            let goes = [Step::Pass(100_000), Step::Ask(node, 20), Step::FallSilent(node), Step::Go(node)];
+            goes.into_iter().chain(all(Step::Look)).chain(ask()).collect()
+        }),
     ]
 }
 
@@ -156,24 +171,24 @@ impl Promise {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 2_000, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 1_000, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn whoever_comes_and_goes_all_together_give_no_more_than_one_would(
         burst in 1..12_u32,
-        rate in prop_oneof![Just("1000/s"), Just("1000000/s"), Just("333/s"), Just("7/h")],
-        steps in prop::collection::vec(step(), 1..120),
+        rate in prop_oneof![4 => Just("1000/s"), 2 => Just("333/s"), 1 => Just("1000000/s"), 1 => Just("7/h")],
+        steps in prop::collection::vec(steps(), 1..60),
     ) {
         let limit: RateLimit = format!("{rate} burst {burst}").parse().expect("a limit");
         let mut nodes: Vec<Node> = Vec::new();
         let mut now = START;
         let fresh = |now| Promise { empty_at: now - limit.interval_nanos() * i64::from(burst), interval: limit.interval_nanos(), depth: 0 };
         let mut promise = fresh(now);
-        for (at, step) in steps.iter().enumerate() {
+        for (at, step) in steps.iter().flatten().enumerate() {
             let rows = nodes.iter().filter(|node| node.has_row).count();
             let mut joins = None;
             match *step {
-                Step::Join if nodes.len() < 5 => {
+                Step::Join if nodes.len() < NODES => {
                     let rates = Rates::new(Some(limit), true, false);
                     nodes.push(Node { rates, life: 0, has_row: false, serves: false, told: 0, joined: 0, awaits: false });
                     joins = Some(nodes.len() - 1);
