@@ -57,7 +57,7 @@ fn two_nodes_that_share_a_limit_give_a_half_each_and_who_comes_later_what_flows_
     for node in [0, 1] {
         assert_eq!(policy(&nodes, node, &key), r#""credential";q=50;w=360000"#, "node {node}");
     }
-    drop(nodes.servers.pop());
+    nodes.servers[1].terminate();
     assert_soon("the first has all of it", || policy(&nodes, 0, &key) == r#""credential";q=100;w=360000"#);
     assert_eq!(allowed(&nodes, 0, &key, 9), 0, "it flows in");
 }
