@@ -226,11 +226,13 @@ impl Driver {
         Ok(())
     }
 
-    /// Before the transaction that wrote our row is committed: then whoever sees that it was has our share cut.
+    /// Before the transaction that wrote our row is committed: then whoever sees that it was has our share cut. One whose lease was over may have been
+    /// outlasted, and shares since its last renewal.
     fn count(&self, nodes: Option<i64>) {
-        if let Some(nodes) = nodes {
-            self.app.rates.share.is_among(nodes, self.now());
-        }
+        let (Some(nodes), gate) = (nodes, &self.app.cluster.gate) else { return };
+        let renewed = || gate.lease_age().and_then(|age| self.now().checked_sub(i64::try_from(age.as_nanos()).ok()?));
+        let since = if gate.is_open() { self.now() } else { renewed().unwrap_or(i64::MIN) };
+        self.app.rates.share.is_among(nodes, since);
     }
 
     fn now(&self) -> i64 {

@@ -79,11 +79,12 @@ impl Share {
         self.pace.load()
     }
 
-    /// There are as many nodes as this, and there may be more: to be told before anybody can take it that this node knows.
-    pub(crate) fn is_among(&self, nodes: i64, now: i64) {
+    /// There are as many nodes as this, `since` then, and there may be more: to be told before anybody can take it that this node knows.
+    pub(crate) fn is_among(&self, nodes: i64, since: i64) {
         let life = self.life();
-        if nodes > self.pace().nodes {
-            self.set(&life, now, |pace| pace.nodes = nodes);
+        let pace = self.pace();
+        if nodes > pace.nodes {
+            self.set(&life, since.max(pace.since), |pace| pace.nodes = nodes);
         }
     }
 

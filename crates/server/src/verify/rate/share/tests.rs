@@ -90,6 +90,21 @@ fn when_a_node_is_gone_what_it_had_flows_to_the_others_and_is_not_there_at_once(
 }
 
 #[test]
+fn a_node_whose_lease_was_over_has_shared_since_it_was_renewed_last() {
+    let limit: RateLimit = "2/s burst 10".parse().expect("a limit");
+    let first = lone(limit);
+    assert_eq!(takes(&first, limit, START), 10);
+    // another came, and waited until this one's lease was over; three seconds later it is there again, and hears of that
+    let later = START + 3_000_000_000;
+    first.share.is_among(2, START);
+    assert_eq!(takes(&first, limit, later), 3);
+    // it never had a lease: then it has shared from the beginning
+    let fresh = lone(limit);
+    fresh.share.is_among(2, i64::MIN);
+    assert_eq!((takes(&fresh, limit, START), takes(&fresh, limit, later)), (5, 3));
+}
+
+#[test]
 fn with_more_nodes_than_the_burst_each_gives_one() {
     let limit: RateLimit = "1/s burst 2".parse().expect("a limit");
     let first = lone(limit);
@@ -106,6 +121,8 @@ struct Node {
     serves: bool,
     told: usize,
     joined: usize,
+    /// When its last lease was over, while it has none.
+    over: i64,
     awaits: bool,
 }
 
@@ -145,6 +162,12 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         6 => (0..6_000_u32).prop_map(|micros| vec![Step::Pass(micros)]),
         2 => Just(vec![Step::Pass(100_000)]),
         4 => Just(ask().collect()),
+        1 => (node(), 1_000..10_000_u32).prop_map(move |(node, micros)| {
+            let lapses = [Step::FallSilent(node), Step::Join, Step::Renew(0), Step::Renew(1), Step::Renew(2)];
+            let late = [Step::Pass(micros), Step::Renew(node)];
+            ask().chain(lapses.into_iter().filter(move |step| !matches!(step, Step::Renew(it) if *it == node)))
+                .chain(all(Step::Claim)).chain(late).chain(ask()).collect()
+        }),
         2 => Just([Step::Join].into_iter().chain(all(Step::Renew)).chain(all(Step::Claim)).collect()),
         1 => node().prop_map(move |node| [Step::JoinAgain(node)].into_iter().chain(all(Step::Renew)).chain(all(Step::Claim)).collect()),
         2 => node().prop_map(move |node| [Step::FallSilent(node), Step::Go(node)].into_iter().chain(all(Step::Look)).collect()),
@@ -171,7 +194,7 @@ impl Promise {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 1_000, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 20_000, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn whoever_comes_and_goes_all_together_give_no_more_than_one_would(
@@ -190,18 +213,19 @@ proptest! {
             match *step {
                 Step::Join if nodes.len() < NODES => {
                     let rates = Rates::new(Some(limit), true, false);
-                    nodes.push(Node { rates, life: 0, has_row: false, serves: false, told: 0, joined: 0, awaits: false });
+                    nodes.push(Node { rates, life: 0, has_row: false, serves: false, told: 0, joined: 0, over: i64::MIN, awaits: false });
                     joins = Some(nodes.len() - 1);
                 }
                 Step::JoinAgain(node) if nodes.get(node).is_some_and(|node| !node.has_row) => joins = Some(node),
-                Step::FallSilent(node) => if let Some(node) = nodes.get_mut(node) {
+                Step::FallSilent(node) => if let Some(node) = nodes.get_mut(node).filter(|node| node.serves) {
+                    node.over = now;
                     node.serves = false;
                 },
                 Step::Go(node) => if let Some(node) = nodes.get_mut(node).filter(|node| !node.serves) {
                     node.has_row = false;
                 },
                 Step::Renew(node) => if let Some(node) = nodes.get_mut(node).filter(|node| node.has_row) {
-                    node.rates.share.is_among(rows as i64, now);
+                    node.rates.share.is_among(rows as i64, if node.serves { now } else { node.over });
                     (node.told, node.serves) = (at, true);
                 },
                 Step::Look(node) => if let Some(node) = nodes.get_mut(node).filter(|node| node.serves) {
@@ -227,6 +251,7 @@ proptest! {
             if let Some(joins) = joins {
                 let node = &mut nodes[joins];
                 (node.life, node.has_row, node.joined, node.awaits) = (node.rates.share.withdraw(now), true, at, rows > 0);
+                node.over = i64::MIN;
                 if rows == 0 {
                     // nobody is left who could know what was used up
                     promise = fresh(now);
