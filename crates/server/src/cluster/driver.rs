@@ -14,7 +14,7 @@ use tokio::{
     time::{Instant, timeout},
 };
 
-use super::{Mode, share};
+use super::{Mode, Reading, share};
 use crate::{app::App, verify::rate_moment};
 
 /// A node that keeps its lease until it is dropped or leaves. Without one an [`App`] answers nothing from memory.
@@ -43,6 +43,8 @@ struct Driver {
     address: String,
     /// Where the row's id is kept, so that the next process in this folder can take the row away.
     file: Option<PathBuf>,
+    /// When the last renewal began, or this life, and where the log stood then.
+    renewed: (Reading, (i64, u32)),
     /// See [`share::claim`].
     claims: JoinSet<()>,
 }
@@ -67,7 +69,8 @@ impl Membership {
             }
         }));
         let file = folder.map(|folder| folder.join("node"));
-        let mut driver = Driver { app: app.clone(), lease: Lease::none(), id: None, address, file, claims: JoinSet::new() };
+        let renewed = (app.cluster.gate.clock.read(), (app.index.applied(), app.index.timeline()));
+        let mut driver = Driver { app: app.clone(), lease: Lease::none(), id: None, address, file, renewed, claims: JoinSet::new() };
         driver.forget_predecessor().await?;
         if driver.app.cluster.gate.mode == Mode::Lease {
             driver.join().await?;
@@ -192,6 +195,7 @@ impl Driver {
         let lease_ms = i64::try_from(self.app.cluster.gate.held.terms().lease().as_millis()).unwrap_or(i64::MAX);
         let rates = &self.app.rates.share;
         let life = rates.withdraw(self.now());
+        self.renewed = (self.app.cluster.gate.clock.read(), self.here());
         if self.app.store.register(&node, lease_ms).await? {
             rates.give(life, true, self.now());
         } else {
@@ -208,11 +212,12 @@ impl Driver {
     async fn renew(&mut self) -> Result<(), StoreError> {
         let Some(id) = self.id.clone() else { return Ok(()) };
         let gate = self.app.cluster.gate.clone();
-        let attempt = Attempt::begin(gate.clock.read());
+        let began = gate.clock.read();
+        let attempt = Attempt::begin(began);
         let mut tx = self.app.store.begin_renewal().await?;
         let acked = self.app.index.catch_up_in(&mut tx).await?;
         let nodes = tx.renew(&id, acked).await?;
-        self.count(nodes);
+        self.count_renewed(began, nodes);
         let write = if nodes.is_some() { Write::Met } else { Write::RowGone };
         tx.commit_housekeeping().await?;
         self.lease.end(attempt, write);
@@ -226,13 +231,28 @@ impl Driver {
         Ok(())
     }
 
-    /// Before the transaction that wrote our row is committed: then whoever sees that it was has our share cut. One whose lease was over may have been
-    /// outlasted, and shares since its last renewal.
+    /// Before the transaction that wrote our row is committed: then whoever sees that it was has our share cut.
     fn count(&self, nodes: Option<i64>) {
-        let (Some(nodes), gate) = (nodes, &self.app.cluster.gate) else { return };
-        let renewed = || gate.lease_age().and_then(|age| self.now().checked_sub(i64::try_from(age.as_nanos()).ok()?));
-        let since = if gate.is_open() { self.now() } else { renewed().unwrap_or(i64::MIN) };
-        self.app.rates.share.is_among(nodes, since);
+        if let Some(nodes) = nodes {
+            self.app.rates.share.is_among(nodes, self.now());
+        }
+    }
+
+    /// As [`Self::count`], of a renewal. Where no lease has run, and there are revisions since one did, somebody may have come who did not wait for us,
+    /// and may be gone already: who comes takes a revision.
+    fn count_renewed(&mut self, began: Reading, nodes: Option<i64>) {
+        let (gate, here) = (&self.app.cluster.gate, self.here());
+        let lapsed = gate.clock.passed_since(self.renewed.0) >= gate.held.terms().lease();
+        if lapsed && self.renewed.1 != here {
+            self.app.rates.share.is_emptied(self.now());
+        }
+        self.count(nodes);
+        self.renewed = (began, here);
+    }
+
+    /// How far the log is applied, and by which server.
+    fn here(&self) -> (i64, u32) {
+        (self.app.index.applied(), self.app.index.timeline())
     }
 
     fn now(&self) -> i64 {

@@ -4,7 +4,8 @@
 //! requests in any t seconds, whoever comes and goes. It rests on two rules:
 //! - At every moment the shares of those who hold one add up to one at most. Who joins holds none until every other node counts it too; who counts
 //!   fewer than before does so when a row is gone, and so is the lease that went with it.
-//! - A change of N puts nothing into a bucket: a smaller one is cut, into a larger one it must flow, and who joins others begins with empty ones.
+//! - A change of N puts nothing into a bucket: a smaller one is cut, into a larger one it must flow, and who joins others begins with empty ones. So does
+//!   who had no lease for a while in which others may have come and gone.
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arc_swap::{ArcSwap, Guard};
@@ -79,13 +80,17 @@ impl Share {
         self.pace.load()
     }
 
-    /// There are as many nodes as this, `since` then, and there may be more: to be told before anybody can take it that this node knows.
-    pub(crate) fn is_among(&self, nodes: i64, since: i64) {
+    /// There are as many nodes as this, and there may be more: to be told before anybody can take it that this node knows.
+    pub(crate) fn is_among(&self, nodes: i64, now: i64) {
         let life = self.life();
-        let pace = self.pace();
-        if nodes > pace.nodes {
-            self.set(&life, since.max(pace.since), |pace| pace.nodes = nodes);
+        if nodes > self.pace().nodes {
+            self.set(&life, now, |pace| pace.nodes = nodes);
         }
+    }
+
+    /// Others may have given what is in the buckets.
+    pub(crate) fn is_emptied(&self, now: i64) {
+        self.set(&self.life(), now, |pace| pace.floor = pace.flown);
     }
 
     /// There are just as many nodes as this: every lease that can be running has its row.
