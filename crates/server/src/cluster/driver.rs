@@ -217,9 +217,11 @@ impl Driver {
         let mut tx = self.app.store.begin_renewal().await?;
         let acked = self.app.index.catch_up_in(&mut tx).await?;
         let nodes = tx.renew(&id, acked).await?;
-        self.count_renewed(began, nodes);
+        self.count_renewed(nodes);
         let write = if nodes.is_some() { Write::Met } else { Write::RowGone };
         tx.commit_housekeeping().await?;
+        // one of which nobody knows whether it was committed says nothing of a lease
+        self.renewed = (began, self.here());
         self.lease.end(attempt, write);
         gate.held.show(&self.lease);
         if write == Write::RowGone {
@@ -240,14 +242,13 @@ impl Driver {
 
     /// As [`Self::count`], of a renewal. Where no lease has run, and there are revisions since one did, somebody may have come who did not wait for us,
     /// and may be gone already: who comes takes a revision.
-    fn count_renewed(&mut self, began: Reading, nodes: Option<i64>) {
-        let (gate, here) = (&self.app.cluster.gate, self.here());
+    fn count_renewed(&self, nodes: Option<i64>) {
+        let gate = &self.app.cluster.gate;
         let lapsed = gate.clock.passed_since(self.renewed.0) >= gate.held.terms().lease();
-        if lapsed && self.renewed.1 != here {
+        if lapsed && self.renewed.1 != self.here() {
             self.app.rates.share.is_emptied(self.now());
         }
         self.count(nodes);
-        self.renewed = (began, here);
     }
 
     /// How far the log is applied, and by which server.
