@@ -4,7 +4,7 @@ use std::{net::SocketAddr, path::PathBuf};
 use anyhow::Context;
 use claviger_server::{
     cluster::Mode,
-    config::{Partial, Preflight, RateLimit, Settings, Wait},
+    config::{Counting, Partial, Preflight, RateLimit, Settings, Wait},
 };
 
 use hyper::http::uri::Authority;
@@ -50,6 +50,9 @@ pub(crate) struct Flags {
     /// How many requests each credential may send, such as "100/s burst 200" [default: any number]
     #[arg(long, env = "CLAVIGER_RATE_LIMIT", value_name = "RATE")]
     rate_limit: Option<RateLimit>,
+    /// Who counts them where several nodes are: share, each node an equal share, or exact, PostgreSQL for all [default: share]
+    #[arg(long, env = "CLAVIGER_RATE_LIMIT_COUNTING", value_name = "WORD")]
+    rate_limit_counting: Option<Counting>,
     /// The length of every node's lease in seconds, 1 to 60 [default: what the nodes have, at first 10]
     #[arg(long, env = "CLAVIGER_LEASE", value_name = "SECONDS")]
     lease: Option<u32>,
@@ -100,6 +103,7 @@ impl Flags {
             api_request_syslog: self.api_request_syslog,
             preflight: self.preflight,
             rate_limit: self.rate_limit,
+            rate_limit_counting: self.rate_limit_counting,
             lease: self.lease,
             revocation: self.revocation,
             advertise: self.advertise.clone(),

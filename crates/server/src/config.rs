@@ -5,8 +5,8 @@ use serde::Deserialize;
 
 mod rate_limit;
 
-pub use rate_limit::RateLimit;
 pub(crate) use rate_limit::whole_seconds;
+pub use rate_limit::{Counting, RateLimit};
 
 use crate::cluster::Mode;
 
@@ -63,6 +63,8 @@ settings! {
     preflight: Preflight = Some(Preflight::Check), false;
     /// How many requests each credential may send, such as `100/s burst 200`; without it, any number.
     rate_limit: RateLimit = None, false;
+    /// Who counts them where several nodes are: `share`, each node an equal share in memory; `exact`, PostgreSQL for all of them.
+    rate_limit_counting: Counting = Some(Counting::Share), false;
     /// The length of every node's lease, in seconds, 1 to 60: an outage of the database survived, against the wait for a node that is cut off. Without it, what the nodes have.
     lease: u32 = None, false;
     /// How a node makes sure that it is not behind: lease, read_index or direct.
@@ -162,6 +164,12 @@ impl Shown for Preflight {
 }
 
 impl Shown for Wait {
+    fn to_shown(&self) -> toml::Value {
+        self.as_str().into()
+    }
+}
+
+impl Shown for Counting {
     fn to_shown(&self) -> toml::Value {
         self.as_str().into()
     }

@@ -35,6 +35,7 @@ pub(crate) struct Metrics {
     store_reads: Gauge,
     requests: Family<Outcome, Counter>,
     lease_age: Gauge<f64, AtomicU64>,
+    rate_fallbacks: Counter,
     pub(crate) canary: CanaryCounts,
     has_lost: Gauge,
 }
@@ -161,6 +162,12 @@ impl Metrics {
         for outcome in OUTCOMES {
             drop(requests.get_or_create(&Outcome { outcome }));
         }
+        let rate_fallbacks = Counter::default();
+        registry.register(
+            "rate_limit_fallbacks",
+            "Verifications counted by this node's share of a rate limit because the database did not count them in time",
+            rate_fallbacks.clone(),
+        );
         let canary = CanaryCounts::new(&mut registry, canary_every);
         Self {
             canary,
@@ -172,6 +179,7 @@ impl Metrics {
             verdicts: Counts::default(),
             durations,
             lease_age,
+            rate_fallbacks,
             cached: gauge(&mut registry, "index_credentials", "Credentials in memory"),
             applied: gauge(&mut registry, "index_revision", "Revision up to which changes are applied"),
             has_lost: gauge(&mut registry, "history_lost", "1 while the database misses revisions that a node had applied: then nothing is verified"),
@@ -194,6 +202,10 @@ impl Metrics {
     /// Counts an answer to a gateway, and how long it took.
     pub(crate) fn answered(&self, took: Duration) {
         self.durations.note(took);
+    }
+
+    pub(crate) fn count_rate_fallback(&self) {
+        self.rate_fallbacks.inc();
     }
 
     /// `outcome` is one of [`OUTCOMES`].

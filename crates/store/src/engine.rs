@@ -1,5 +1,5 @@
 //! The store, its transactions, and every place where the two engines differ.
-use std::net::IpAddr;
+use std::{net::IpAddr, time::Duration};
 
 use claviger_domain::{event::Event, id::AccountId};
 
@@ -102,6 +102,24 @@ impl Store {
         match &self.engine {
             Engine::Sqlite(_) => self.reader().await,
             Engine::Postgres(postgres) => Ok(Reader(Connection::Postgres(postgres.log_connection().await?))),
+        }
+    }
+
+    /// Whether other nodes can be on it.
+    #[must_use]
+    pub const fn is_shared(&self) -> bool {
+        matches!(self.engine, Engine::Postgres(_))
+    }
+
+    /// A connection for one statement that writes what may be lost: an answer that is not there `within` this time is none. On SQLite there is none,
+    /// for its only writer is not to be had without waiting.
+    ///
+    /// # Errors
+    /// When the database is not available.
+    pub(crate) async fn hasty_writer(&self, within: Duration) -> Result<Reader, StoreError> {
+        match &self.engine {
+            Engine::Sqlite(_) => Err(StoreError::Unusable("one node alone has no need of it".into())),
+            Engine::Postgres(postgres) => Ok(Reader(Connection::Postgres(postgres.hasty_connection(within).await?))),
         }
     }
 
@@ -277,7 +295,7 @@ impl Tx {
         self.finish().await
     }
 
-    /// Commits what a crash may undo: an acknowledgement, and nothing else.
+    /// Commits what a crash may undo: an acknowledgement, or what a crash forgets anyway.
     ///
     /// # Errors
     /// When the database is not available.

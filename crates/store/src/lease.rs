@@ -136,11 +136,11 @@ impl Store {
         Ok(wished)
     }
 
-    /// Registers a node, which may not serve yet.
+    /// Registers a node, which may not serve yet; whether it is the only one there is.
     ///
     /// # Errors
     /// [`StoreError::Unusable`] when the nodes' leases are not `lease_ms` long any more, or a later Claviger has the database for itself.
-    pub async fn register(&self, node: &Node, lease_ms: i64) -> Result<(), StoreError> {
+    pub async fn register(&self, node: &Node, lease_ms: i64) -> Result<bool, StoreError> {
         let mut tx = self.begin().await?;
         let present = tx.lock_cluster().await?;
         if present != lease_ms {
@@ -149,10 +149,13 @@ impl Store {
         if !tx.query("SELECT version FROM migration WHERE version > $1 AND name LIKE '%_alone'", &[KNOWN.into()]).await?.is_empty() {
             return Err(StoreError::Unusable("a later Claviger has migrated it, beside which this one cannot run".into()));
         }
-        let sql = "INSERT INTO lease (node, acked, beat, address, version, began_at) VALUES ($1, $2, $3, $4, $5, $6)";
+        // on a primary that is not settled another may serve whose row was lost
+        let sql = "INSERT INTO lease (node, acked, beat, address, version, began_at) VALUES ($1, $2, $3, $4, $5, $6) \
+                   RETURNING (SELECT NOT EXISTS (SELECT 1 FROM lease l WHERE l.node <> $1) AND c.settled = p.identity FROM cluster c CROSS JOIN primary_server p)";
         let values = [(&node.id).into(), node.acked.into(), node.beat.into(), (&node.address).into(), (&node.version).into(), node.began_at.into()];
-        tx.execute(sql, &values).await?;
-        tx.commit_housekeeping().await
+        let is_alone = tx.query(sql, &values).await?.into_iter().next().ok_or_else(|| crate::value::unexpected("a lease"))?.bool()?;
+        tx.commit_housekeeping().await?;
+        Ok(is_alone)
     }
 
     /// Deletes a node's row: when it stops, or its lease is long over. With `beat`, only if it has not moved since.
@@ -206,29 +209,45 @@ impl Store {
 /// Writes a node's row, unless a later Claviger has the database for itself.
 macro_rules! met {
     ($set:literal) => {
-        concat!("UPDATE lease SET ", $set, " WHERE node = $1 AND NOT EXISTS (SELECT 1 FROM migration WHERE version > $3 AND name LIKE '%_alone')")
+        concat!(
+            "UPDATE lease SET ",
+            $set,
+            " WHERE node = $1 AND NOT EXISTS (SELECT 1 FROM migration WHERE version > $3 AND name LIKE '%_alone') \
+             RETURNING (SELECT count(*) FROM lease)"
+        )
     };
 }
 
 impl Tx {
-    /// Writes what a node has applied, and moves its beat. False when its row is gone, or a later Claviger has the database for itself.
+    /// Writes what a node has applied, and moves its beat; gives how many nodes have a row. None when its own is gone, or a later Claviger has the
+    /// database for itself.
     ///
     /// # Errors
     /// When the database is not available.
-    pub async fn renew(&mut self, id: &str, acked: i64) -> Result<bool, StoreError> {
+    pub async fn renew(&mut self, id: &str, acked: i64) -> Result<Option<i64>, StoreError> {
         self.meet(met!("acked = $2, beat = beat + 1"), id, acked).await
     }
 
-    /// Writes what a node has applied, and leaves its beat: no lease may rest on it. False when [`Tx::renew`] would say so.
+    /// Writes what a node has applied, and leaves its beat: no lease may rest on it. As [`Tx::renew`].
     ///
     /// # Errors
     /// When the database is not available.
-    pub async fn acknowledge(&mut self, id: &str, acked: i64) -> Result<bool, StoreError> {
+    pub async fn acknowledge(&mut self, id: &str, acked: i64) -> Result<Option<i64>, StoreError> {
         self.meet(met!("acked = $2"), id, acked).await
     }
 
-    async fn meet(&mut self, sql: &'static str, id: &str, acked: i64) -> Result<bool, StoreError> {
-        Ok(self.execute(sql, &[id.into(), acked.into(), KNOWN.into()]).await? == 1)
+    async fn meet(&mut self, sql: &'static str, id: &str, acked: i64) -> Result<Option<i64>, StoreError> {
+        let met = self.query(sql, &[id.into(), acked.into(), KNOWN.into()]).await?;
+        met.into_iter().next().map(|mut row| row.int()).transpose()
+    }
+
+    /// Takes a revision that changes nothing: who has acknowledged it has seen what was committed before it. Only where there are several nodes.
+    ///
+    /// # Errors
+    /// When the database is not available.
+    pub async fn take_revision(&mut self) -> Result<i64, StoreError> {
+        let rows = self.query("SELECT take_revision()", &[]).await?;
+        rows.into_iter().next().ok_or_else(|| crate::value::unexpected("a revision"))?.int()
     }
 
     async fn lock_cluster(&mut self) -> Result<i64, StoreError> {

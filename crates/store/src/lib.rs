@@ -23,6 +23,7 @@ pub mod lease;
 pub mod member;
 pub mod operator_key;
 pub mod page;
+pub mod rate;
 pub mod revision;
 pub mod revoked_token;
 pub mod session;

@@ -9,7 +9,7 @@ use deadpool::{
     Runtime,
     managed::{Object, Pool, PoolError, Timeouts},
 };
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 use tokio_postgres::{
     error::SqlState,
     types::{IsNull, ToSql, Type, private::BytesMut},
@@ -74,6 +74,14 @@ impl Postgres {
     pub(crate) async fn prompt_connection(&self) -> Result<Pooled, StoreError> {
         let mut pooled = timeout(SHORT_PATIENCE, self.connection()).await.map_err(|_| silent())??;
         pooled.patience = SHORT_PATIENCE;
+        Ok(pooled)
+    }
+
+    /// See [`crate::Store::hasty_writer`].
+    pub(crate) async fn hasty_connection(&self, within: Duration) -> Result<Pooled, StoreError> {
+        let began = Instant::now();
+        let mut pooled = timeout(within, self.connection()).await.map_err(|_| silent())??;
+        pooled.patience = within.saturating_sub(began.elapsed());
         Ok(pooled)
     }
 

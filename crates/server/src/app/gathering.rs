@@ -17,7 +17,7 @@ const LONGEST_TURN: Duration = Duration::from_millis(250);
 
 /// Those who wait.
 #[derive(Debug)]
-pub(super) struct Gathering<T> {
+pub(crate) struct Gathering<T> {
     waiting: Mutex<Vec<T>>,
     turn: tokio::sync::Mutex<()>,
 }
@@ -30,12 +30,12 @@ impl<T> Default for Gathering<T> {
 
 impl<T> Gathering<T> {
     /// Lets `one` wait. Whoever calls this then takes a turn, in a task of its own: then nobody is forgotten, and nobody who goes away takes others along.
-    pub(super) fn add(&self, one: T) {
+    pub(crate) fn add(&self, one: T) {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner).push(one);
     }
 
     /// Serves those who wait, when it is our turn; often somebody has done it before.
-    pub(super) async fn take_turn<F: Future<Output = ()>>(&self, serve: impl FnOnce(Vec<T>) -> F) {
+    pub(crate) async fn take_turn<F: Future<Output = ()>>(&self, serve: impl FnOnce(Vec<T>) -> F) {
         let _turn = timeout(LONGEST_TURN, self.turn.lock()).await;
         let together: Vec<_> = {
             let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
@@ -49,10 +49,10 @@ impl<T> Gathering<T> {
 }
 
 /// Someone who wants to know what there is by this key.
-pub(super) type Question<K, V> = (K, oneshot::Sender<Result<Option<V>, StoreError>>);
+pub(crate) type Question<K, V> = (K, oneshot::Sender<Result<Option<V>, StoreError>>);
 
 /// Answers all of these by one read, which begins after each was asked.
-pub(super) async fn answer<K: Clone + Eq + Hash, V: Clone, F>(questions: Vec<Question<K, V>>, read: impl FnOnce(Vec<K>) -> F)
+pub(crate) async fn answer<K: Clone + Eq + Hash, V: Clone, F>(questions: Vec<Question<K, V>>, read: impl FnOnce(Vec<K>) -> F)
 where
     F: Future<Output = Result<HashMap<K, V>, StoreError>>,
 {

@@ -20,8 +20,8 @@ use tokio::sync::{oneshot, watch};
 
 use crate::{
     clock::Clock,
-    cluster::{Cluster, Gate, LeaseClock, Progress},
-    config::{Settings, Wait},
+    cluster::{Cluster, Gate, LeaseClock, Mode, Progress},
+    config::{Counting, Settings, Wait},
     keyring::KeyRing,
     metrics::Metrics,
     problem::Problem,
@@ -37,7 +37,7 @@ pub mod catalogue;
 pub mod cluster;
 pub mod credentials;
 mod ending;
-mod gathering;
+pub(crate) mod gathering;
 pub mod members;
 pub mod once;
 pub mod operator_keys;
@@ -144,7 +144,7 @@ impl App {
         let fast = fast(&*chance);
         Ok(Self(Arc::new(Inner {
             challenges: Challenges::new(tokens.issuer()),
-            rates: Rates::new(settings.rate_limit),
+            rates: rates(&settings, &store),
             traces: Traces::new(&settings),
             settings,
             store,
@@ -333,6 +333,13 @@ async fn agree(store: &Store, settings: &Settings) -> Result<Terms, OpenError> {
     let wished = wished.and_then(|terms| i64::try_from(terms.lease().as_millis()).ok());
     let agreed = store.agree_on_lease(wished).await?;
     Terms::of(Duration::from_millis(agreed.unsigned_abs())).ok_or_else(refused)
+}
+
+/// Where there are no rows of leases nobody knows how many nodes there are; there the database is asked for each verification anyway, and so it counts.
+fn rates(settings: &Settings, store: &Store) -> Rates {
+    let has_rows = settings.revocation.unwrap_or_default() == Mode::Lease;
+    let is_exact = settings.rate_limit_counting == Some(Counting::Exact) || !has_rows;
+    Rates::new(settings.rate_limit, store.is_shared() && has_rows, store.is_shared() && is_exact)
 }
 
 fn fast(chance: &dyn Chance) -> Keyed {

@@ -20,6 +20,7 @@ use super::{App, once::Once, operator_keys};
 use crate::{
     problem::{Code, Problem},
     request::Context,
+    verify::sweep_rates,
 };
 
 const LINK_LIVES: Duration = Duration::from_secs(5 * 60);
@@ -184,7 +185,7 @@ pub async fn sweep(app: &App) -> Result<(), Problem> {
     tx.forget_expired_tokens(now).await?;
     tx.commit_housekeeping().await?;
     app.index.forget_expired_tokens(now);
-    Ok(())
+    Ok(sweep_rates(app).await?)
 }
 
 fn is_valid(session: &Session, now: Timestamp) -> bool {

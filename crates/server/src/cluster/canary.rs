@@ -246,7 +246,8 @@ impl From<bool> for Answer {
     }
 }
 
-async fn until_true(app: &App, timeline: u32) -> Result<(), StoreError> {
+/// Returns when everything that was committed on this primary is true on every node.
+pub(super) async fn until_true(app: &App, timeline: u32) -> Result<(), StoreError> {
     let (tells_nobody, _) = watch::channel(Progress::default());
     app.cluster.outwait(&app.index, timeline, &tells_nobody).await.map(|_| ())
 }

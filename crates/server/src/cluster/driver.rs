@@ -10,12 +10,12 @@ use claviger_lease::{Attempt, Lease, Write};
 use claviger_store::{StoreError, lease::Node};
 use tokio::{
     sync::{Notify, watch},
-    task::JoinHandle,
+    task::{JoinHandle, JoinSet},
     time::{Instant, timeout},
 };
 
-use super::Mode;
-use crate::app::App;
+use super::{Mode, Reading, share};
+use crate::{app::App, verify::rate_moment};
 
 /// A node that keeps its lease until it is dropped or leaves. Without one an [`App`] answers nothing from memory.
 #[derive(Debug)]
@@ -43,6 +43,10 @@ struct Driver {
     address: String,
     /// Where the row's id is kept, so that the next process in this folder can take the row away.
     file: Option<PathBuf>,
+    /// When the last renewal began, or this life, and where the log stood then.
+    renewed: (Reading, (i64, u32)),
+    /// See [`share::claim`].
+    claims: JoinSet<()>,
 }
 
 impl Membership {
@@ -64,13 +68,19 @@ impl Membership {
                 rung.notify_one();
             }
         }));
-        let mut driver = Driver { app, lease: Lease::none(), id: None, address, file: folder.map(|folder| folder.join("node")) };
+        let file = folder.map(|folder| folder.join("node"));
+        let renewed = (app.cluster.gate.clock.read(), (app.index.applied(), app.index.timeline()));
+        let mut driver = Driver { app: app.clone(), lease: Lease::none(), id: None, address, file, renewed, claims: JoinSet::new() };
         driver.forget_predecessor().await?;
         if driver.app.cluster.gate.mode == Mode::Lease {
             driver.join().await?;
             driver.renew().await?;
         }
         tasks.push(tokio::spawn(driver.run(bell, stopped)));
+        if !app.rates.is_exact() {
+            // until then it would refuse whatever has a limit
+            let _later = timeout(app.cluster.gate.held.terms().wait(), app.rates.share.is_held()).await;
+        }
         Ok(Self { stop, tasks })
     }
 
@@ -147,6 +157,9 @@ impl Driver {
         }
         self.app.index.report_loss().await?;
         let look = self.app.cluster.look().await?;
+        if look.cluster.settled {
+            self.app.rates.share.is_one_of(i64::try_from(look.cluster.nodes.len()).unwrap_or(i64::MAX), self.now());
+        }
         self.app.cluster.remember_now_and_then(&look).await
     }
 
@@ -156,10 +169,11 @@ impl Driver {
         let (Mode::Lease, Some(id)) = (self.app.cluster.gate.mode, self.id.clone()) else { return self.keep().await };
         let mut tx = self.app.store.begin_renewal().await?;
         let acked = self.app.index.catch_up_in(&mut tx).await?;
-        let is_there = tx.acknowledge(&id, acked).await?;
+        let nodes = tx.acknowledge(&id, acked).await?;
+        self.count(nodes);
         tx.commit_acknowledgement().await?;
         self.app.index.report_loss().await?;
-        if is_there { Ok(()) } else { self.keep().await }
+        if nodes.is_some() { Ok(()) } else { self.keep().await }
     }
 
     /// Registers under an id that was never used before: one row, one life. The first renewal reads what has happened since.
@@ -179,7 +193,15 @@ impl Driver {
             began_at: self.app.clock.now(),
         };
         let lease_ms = i64::try_from(self.app.cluster.gate.held.terms().lease().as_millis()).unwrap_or(i64::MAX);
-        self.app.store.register(&node, lease_ms).await?;
+        let rates = &self.app.rates.share;
+        let life = rates.withdraw(self.now());
+        self.renewed = (self.app.cluster.gate.clock.read(), self.here());
+        if self.app.store.register(&node, lease_ms).await? {
+            rates.give(life, true, self.now());
+        } else {
+            self.claims = JoinSet::new();
+            self.claims.spawn(share::claim(self.app.clone(), life));
+        }
         tracing::info!(node = id, "joined");
         self.app.cluster.set_own(Some(id.clone()));
         self.id = Some(id);
@@ -190,11 +212,16 @@ impl Driver {
     async fn renew(&mut self) -> Result<(), StoreError> {
         let Some(id) = self.id.clone() else { return Ok(()) };
         let gate = self.app.cluster.gate.clone();
-        let attempt = Attempt::begin(gate.clock.read());
+        let began = gate.clock.read();
+        let attempt = Attempt::begin(began);
         let mut tx = self.app.store.begin_renewal().await?;
         let acked = self.app.index.catch_up_in(&mut tx).await?;
-        let write = if tx.renew(&id, acked).await? { Write::Met } else { Write::RowGone };
+        let nodes = tx.renew(&id, acked).await?;
+        self.count_renewed(nodes);
+        let write = if nodes.is_some() { Write::Met } else { Write::RowGone };
         tx.commit_housekeeping().await?;
+        // one of which nobody knows whether it was committed says nothing of a lease
+        self.renewed = (began, self.here());
         self.lease.end(attempt, write);
         gate.held.show(&self.lease);
         if write == Write::RowGone {
@@ -204,6 +231,33 @@ impl Driver {
             Box::pin(self.keep()).await?;
         }
         Ok(())
+    }
+
+    /// Before the transaction that wrote our row is committed: then whoever sees that it was has our share cut.
+    fn count(&self, nodes: Option<i64>) {
+        if let Some(nodes) = nodes {
+            self.app.rates.share.is_among(nodes, self.now());
+        }
+    }
+
+    /// As [`Self::count`], of a renewal. Where no lease has run, and there are revisions since one did, somebody may have come who did not wait for us,
+    /// and may be gone already: who comes takes a revision.
+    fn count_renewed(&self, nodes: Option<i64>) {
+        let gate = &self.app.cluster.gate;
+        let lapsed = gate.clock.passed_since(self.renewed.0) >= gate.held.terms().lease();
+        if lapsed && self.renewed.1 != self.here() {
+            self.app.rates.share.is_emptied(self.now());
+        }
+        self.count(nodes);
+    }
+
+    /// How far the log is applied, and by which server.
+    fn here(&self) -> (i64, u32) {
+        (self.app.index.applied(), self.app.index.timeline())
+    }
+
+    fn now(&self) -> i64 {
+        rate_moment(self.app.clock.now())
     }
 
     async fn leave(&mut self) {

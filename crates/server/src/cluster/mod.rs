@@ -22,6 +22,7 @@ mod fault;
 mod gate;
 mod rounds;
 mod seeing;
+mod share;
 mod telling;
 
 pub use clock::LeaseClock;

@@ -1,4 +1,4 @@
-//! `100/s burst 200`: how many requests a credential may send.
+//! `100/s burst 200`: how many requests a credential may send; and who counts them where there are several nodes.
 use std::{fmt, str::FromStr};
 
 use serde::Deserialize;
@@ -26,10 +26,32 @@ impl RateLimit {
     pub(crate) fn interval_nanos(self) -> i64 {
         (self.seconds() * 1_000_000_000 / i64::from(self.requests)).max(1)
     }
+}
 
-    /// Until an empty bucket is full; rounded up.
-    pub(crate) fn refill_seconds(self) -> i64 {
-        whole_seconds(self.interval_nanos().saturating_mul(i64::from(self.burst)))
+/// Who counts a credential's requests where there are several nodes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Counting {
+    /// Each node for itself, in memory: with N nodes an Nth of the rate.
+    Share,
+    /// The database for all of them, which every verification then waits for.
+    Exact,
+}
+
+impl Counting {
+    pub(super) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Share => "share",
+            Self::Exact => "exact",
+        }
+    }
+}
+
+impl FromStr for Counting {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        [Self::Share, Self::Exact].into_iter().find(|counting| counting.as_str() == text).ok_or("`share` or `exact`")
     }
 }
 

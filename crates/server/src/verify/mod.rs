@@ -51,7 +51,7 @@ pub use index::{CannotSay, Index};
 pub(crate) use nginx::{answer_nginx, nginx as nginx_endpoint};
 pub(crate) use passwords::{Passwords, hash as hash_password};
 pub use rate::Rate;
-pub(crate) use rate::Rates;
+pub(crate) use rate::{Rates, nanos as rate_moment, sweep as sweep_rates};
 pub(crate) use refusals::Refusals;
 pub use refusals::Refused as RefusedSignature;
 pub(crate) use replays::Replays;
@@ -264,7 +264,7 @@ async fn decide<F: Fields>(app: &App, question: &Question<'_, F>, moment: Moment
         app.uses.note(allowed.entry.id, request, now);
     }
     note_secret(app, &allowed.entry, secret, request.client_ip, now);
-    allowed.rate = app.rates.take(allowed.entry.id, now).transpose().map_err(No::Limited)?;
+    allowed.rate = rate::take(app, allowed.entry.id, now).await.transpose().map_err(No::Limited)?;
     Ok(allowed)
 }
 

@@ -24,6 +24,7 @@ mod members;
 mod oauth;
 mod one_token;
 mod permissions;
+mod rates;
 mod requests;
 mod routes;
 mod seeing;

@@ -13,7 +13,7 @@ async fn acknowledge(store: &Store, id: &str, acked: i64) -> bool {
     assert!(acked <= log.position.rev);
     let met = tx.renew(id, acked).await.expect("written");
     tx.commit_housekeeping().await.expect("committed");
-    met
+    met.is_some()
 }
 
 on_both_engines! {
@@ -31,6 +31,25 @@ on_both_engines! {
         assert!(store.unregister("a", None).await.expect("left"));
         assert!(!acknowledge(&store, "a", 1).await, "a row that is gone was written");
         assert_eq!(look().await.nodes, [node("b", 1)]);
+    }
+
+    async fn each_node_is_told_how_many_there_are_and_who_comes_whether_they_are_alone(place) {
+        let store = place.open().await;
+        let counts = async |id: &str| {
+            let mut tx = store.begin_renewal().await.expect("begun");
+            let counted = (tx.renew(id, 0).await.expect("written"), tx.acknowledge(id, 0).await.expect("written"));
+            tx.commit_housekeeping().await.expect("committed");
+            counted
+        };
+        assert!(store.register(&node("a", 0), 10_000).await.expect("registered"), "nobody else is there");
+        assert_eq!(counts("a").await, (Some(1), Some(1)));
+        assert!(!store.register(&node("b", 0), 10_000).await.expect("registered"), "a is there");
+        assert_eq!((counts("a").await, counts("b").await), ((Some(2), Some(2)), (Some(2), Some(2))));
+        store.unregister("a", None).await.expect("left");
+        assert_eq!((counts("a").await, counts("b").await), ((None, None), (Some(1), Some(1))));
+        store.unregister("b", None).await.expect("left");
+        place.batch("UPDATE cluster SET settled = 'another server'").await;
+        assert!(!store.register(&node("c", 0), 10_000).await.expect("registered"), "another's row may have been lost");
     }
 
     async fn only_a_row_whose_beat_has_not_moved_is_reaped(place) {

@@ -24,6 +24,7 @@ mod failover;
 mod lease;
 mod migrations;
 mod paging;
+mod rate;
 mod revision;
 mod tls;
 mod transactions;

@@ -42,7 +42,7 @@ const TABLES: [&str; 13] = [
 ];
 
 /// Tables that later migrations made.
-const LATER_TABLES: [&str; 7] = ["credential_use", "catalogue", "api_request", "secret_use", "cluster", "lease", "revoked_token"];
+const LATER_TABLES: [&str; 8] = ["credential_use", "catalogue", "api_request", "secret_use", "cluster", "lease", "revoked_token", "rate_bucket"];
 
 impl Place {
     fn first_migration(&self) -> &'static str {

@@ -13,7 +13,7 @@ fn with_canary(lease: u32, switched_off: Option<&str>) -> Nodes {
     Nodes::start_with(Cluster::shared(), 3, lease, "lease", switched_off, &["--canary-every", "1"])
 }
 
-fn metric(nodes: &Nodes, node: usize, line: &str) -> u64 {
+pub(super) fn metric(nodes: &Nodes, node: usize, line: &str) -> u64 {
     let text = Request::get(&nodes.servers[node].gateway("/metrics")).send().expect(200).text();
     let value = text.lines().find_map(|found| found.strip_prefix(line)).unwrap_or_else(|| panic!("no {line} in {text}"));
     value.trim().parse().expect("a number")

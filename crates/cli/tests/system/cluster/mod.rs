@@ -25,6 +25,7 @@ mod namespaces;
 mod nodes;
 mod page;
 mod pooler;
+mod rates;
 mod server_faults;
 mod versions;
 mod writer_faults;
