@@ -29,7 +29,7 @@ pub(crate) async fn run(flags: &DemoFlags) -> anyhow::Result<()> {
     if let Some(folder) = &temporary {
         settings.data = Some(folder.path().to_owned());
     }
-    let sample_listener = listen(Some(flags.api), "--api").await?;
+    let sample_listener = listen(Some(flags.api), "--api")?;
     let api = url(sample_listener.local_addr()?);
     let server = Server::start(settings, Names::SERVE).await?;
     let sample_api = sample_api::router(&server.gateway);

@@ -21,7 +21,7 @@ use claviger_server::{
 };
 use claviger_store::Store;
 use tokio::{
-    net::{TcpListener, UdpSocket},
+    net::{TcpListener, TcpSocket, UdpSocket},
     signal::unix::SignalKind,
     sync::watch,
 };
@@ -98,12 +98,12 @@ pub(crate) struct Server {
 impl Server {
     pub(crate) async fn start(settings: Settings, names: Names) -> anyhow::Result<Self> {
         // first of all: from here on SIGTERM drains, and does not kill
-        let terminate = tokio::signal::unix::signal(SignalKind::terminate())?;
+        let mut terminate = tokio::signal::unix::signal(SignalKind::terminate())?;
         let data = settings.data.clone().context("no data folder is set")?;
         let lock = lock(&data)?;
-        let public_listener = listen(settings.public, names.public).await?;
-        let gateway_listener = listen(settings.gateway, names.gateway).await?;
-        let (public_address, gateway_address) = (public_listener.local_addr()?, gateway_listener.local_addr()?);
+        // taken, and not open yet: who connects before this node can answer is to go elsewhere
+        let (public_socket, gateway_socket) = (bind(settings.public, names.public)?, bind(settings.gateway, names.gateway)?);
+        let (public_address, gateway_address) = (public_socket.local_addr()?, gateway_socket.local_addr()?);
         let syslog_socket = match settings.api_request_syslog {
             Some(address) => Some(
                 UdpSocket::bind(address)
@@ -116,6 +116,14 @@ impl Server {
         let issuer = settings.public_url.clone().unwrap_or_else(|| url(public_address));
         let app = open(settings, issuer).await?;
         let membership = Membership::begin(app.clone(), advertised(&app, gateway_address).await?, Some(&data)).await?;
+        tokio::select! {
+            () = membership.has_share(&app) => {}
+            _ = terminate.recv() => {
+                membership.leave().await;
+                anyhow::bail!("stopped before it served");
+            }
+        }
+        let (public_listener, gateway_listener) = (open_up(public_socket, names.public)?, open_up(gateway_socket, names.gateway)?);
         let (stop, stopped) = watch::channel(false);
         let mut tasks = tokio::task::JoinSet::new();
         let wait = |mut stopped: watch::Receiver<bool>| async move {
@@ -188,11 +196,28 @@ fn make_folder(data: &Path) -> anyhow::Result<()> {
     std::fs::DirBuilder::new().recursive(true).mode(0o700).create(data).with_context(|| format!("cannot make the data folder {}", data.display()))
 }
 
-pub(crate) async fn listen(address: Option<SocketAddr>, flag: &str) -> anyhow::Result<TcpListener> {
+pub(crate) fn listen(address: Option<SocketAddr>, flag: &str) -> anyhow::Result<TcpListener> {
+    open_up(bind(address, flag)?, flag)
+}
+
+/// Takes an address, at which nobody can connect yet.
+fn bind(address: Option<SocketAddr>, flag: &str) -> anyhow::Result<TcpSocket> {
     let address = address.with_context(|| format!("no address is set; set one with {flag}"))?;
-    TcpListener::bind(address)
-        .await
-        .with_context(|| format!("cannot listen on {address}; choose another address with {flag}, such as {flag} 127.0.0.1:0"))
+    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    // what connections of before have left behind is no hindrance
+    socket.set_reuseaddr(true)?;
+    socket.bind(address).with_context(|| taken(address, flag))?;
+    Ok(socket)
+}
+
+fn open_up(socket: TcpSocket, flag: &str) -> anyhow::Result<TcpListener> {
+    const WAITING: u32 = 1024;
+    let address = socket.local_addr()?;
+    socket.listen(WAITING).with_context(|| taken(address, flag))
+}
+
+fn taken(address: SocketAddr, flag: &str) -> String {
+    format!("cannot listen on {address}; choose another address with {flag}, such as {flag} 127.0.0.1:0")
 }
 
 /// How an address is reached from this machine.

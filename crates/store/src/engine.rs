@@ -295,7 +295,7 @@ impl Tx {
         self.finish().await
     }
 
-    /// Commits what a crash may undo: an acknowledgement, or what a crash forgets anyway.
+    /// Commits what a crash may undo: an acknowledgement, and nothing else.
     ///
     /// # Errors
     /// When the database is not available.

@@ -70,18 +70,22 @@ impl Membership {
         }));
         let file = folder.map(|folder| folder.join("node"));
         let renewed = (app.cluster.gate.clock.read(), (app.index.applied(), app.index.timeline()));
-        let mut driver = Driver { app: app.clone(), lease: Lease::none(), id: None, address, file, renewed, claims: JoinSet::new() };
+        let mut driver = Driver { app, lease: Lease::none(), id: None, address, file, renewed, claims: JoinSet::new() };
         driver.forget_predecessor().await?;
         if driver.app.cluster.gate.mode == Mode::Lease {
             driver.join().await?;
             driver.renew().await?;
         }
         tasks.push(tokio::spawn(driver.run(bell, stopped)));
-        if !app.rates.is_exact() {
-            // until then it would refuse whatever has a limit
-            let _later = timeout(app.cluster.gate.held.terms().wait(), app.rates.share.is_held()).await;
-        }
         Ok(Self { stop, tasks })
+    }
+
+    /// Returns when this node has a share of rate limits, or would have had it for long if the database answered: until then it refuses whatever has a limit.
+    pub async fn has_share(&self, app: &App) {
+        if !app.rates.is_exact() {
+            let terms = app.cluster.gate.held.terms();
+            let _later = timeout(terms.wait() + terms.heartbeat(), app.rates.share.is_held()).await;
+        }
     }
 
     /// Gives the lease back, so that nobody waits for it. To be called when nothing is being answered any more.
@@ -244,7 +248,7 @@ impl Driver {
     /// and may be gone already: who comes takes a revision.
     fn count_renewed(&self, nodes: Option<i64>) {
         let gate = &self.app.cluster.gate;
-        let lapsed = gate.clock.passed_since(self.renewed.0) >= gate.held.terms().lease();
+        let lapsed = Duration::from_nanos(gate.clock.read().most_since(self.renewed.0).unsigned_abs()) >= gate.held.terms().lease();
         if lapsed && self.renewed.1 != self.here() {
             self.app.rates.share.is_emptied(self.now());
         }

@@ -105,6 +105,7 @@ impl World {
         let settings = Settings::resolve(&[&settings]);
         let app = App::open(settings, public_url, store, kinds, keys, Clock::frozen(START), Arc::new(OsChance)).await.expect("an app");
         let membership = Membership::begin(app.clone(), "tests".to_owned(), None).await.expect("a lease");
+        membership.has_share(&app).await;
         let operator_key = operator_keys::create_from_command_line(&app, "tests").await.expect("a key").expose().to_owned();
         Self {
             public: public(app.clone()),

@@ -128,13 +128,14 @@ fn experiment(nodes: &Nodes, keys: &[Key], writes: &[usize], fault: impl FnOnce(
                                 break;
                             }
                         }
-                        let (mut key, node) = (at % keys.len(), at / keys.len() % nodes.servers.len());
+                        let (mut key, node) = (at / nodes.servers.len() % keys.len(), at % nodes.servers.len());
                         // every other question is about what is being deleted now, or has just been
                         let latest = next.load(Ordering::SeqCst);
-                        if all_deleted.is_none() && latest > 0 && at % 2 == 1 {
+                        if all_deleted.is_none() && latest > 0 && key % 2 == 1 {
                             key = latest.saturating_sub(at % (3 * WRITERS)).min(keys.len() - 1);
                         }
                         let sent = Instant::now();
+                        let patience = if all_deleted.is_some() { soon::DEADLINE } else { patience };
                         if let Some(verdict) = nodes.verify_within(patience, node, &keys[key]) {
                             asked.push(Asked { key, node, sent, verdict });
                             accepted.fetch_or(verdict == Verdict::Allowed, Ordering::SeqCst);

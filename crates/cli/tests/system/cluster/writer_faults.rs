@@ -7,25 +7,26 @@ use claviger_testkit::{
     soon::{self, soon},
 };
 
-use super::{CONTROL, LEASE, history::Verdict, link::Weather, nodes::Nodes, revocations};
+use super::{CONTROL, CONTROLS, history::Verdict, lease_without, link::Weather, nodes::Nodes, revocations};
 
 const AT_ONCE: usize = 100;
 
 /// The first node is killed when its deletions are committed and it has not heard so. The third cannot reach the database, so its memory has the
 /// credentials still. The client asks the second node again. Gives how many of them the third one accepted after that returned.
 fn killed_between_commit_and_reply(switched_off: Option<&str>) -> usize {
-    let mut nodes = Nodes::start(Cluster::shared(), 3, LEASE, "lease", switched_off);
-    let keys = nodes.keys(AT_ONCE);
+    let at_once = if switched_off.is_some() { CONTROLS } else { AT_ONCE };
+    let mut nodes = Nodes::start(Cluster::shared(), 3, lease_without(switched_off), "lease", switched_off);
+    let keys = nodes.keys(at_once);
     nodes.links[0].hold_replies_to_commits_about(keys.iter().map(|key| key.id.clone()).collect());
     nodes.links[2].set(Weather::CUT);
     thread::scope(|scope| {
         let lost: Vec<_> = keys.iter().map(|key| scope.spawn(|| nodes.delete(0, key))).collect();
-        soon(&format!("{AT_ONCE} are committed"), || {
+        soon(&format!("{at_once} are committed"), || {
             let are_committed = keys.iter().all(|key| nodes.verify(1, key) == Some(Verdict::Refused));
             if are_committed { Ok(()) } else { Err(nodes.links[0].held()) }
         });
         // they share transactions
-        assert!((1..=AT_ONCE).contains(&nodes.links[0].held()), "{}", nodes.links[0].held());
+        assert!((1..=at_once).contains(&nodes.links[0].held()), "{}", nodes.links[0].held());
         nodes.servers[0].signal(Signal::KILL);
         for lost in lost {
             assert!(!lost.join().expect("it ends"), "an answer from the dead");

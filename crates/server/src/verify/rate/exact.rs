@@ -54,7 +54,10 @@ pub(super) async fn take(app: &App, exact: &Exact, limit: RateLimit, credential:
         let task = app.clone();
         tokio::spawn(async move {
             if let Some(exact) = &task.rates.exact {
-                exact.asking.take_turn(|asked| serve(&task, exact, limit, asked)).await;
+                let ask = async |asked| {
+                    serve(&task, exact, limit, asked).await;
+                };
+                exact.asking.take_turn(ask).await;
             }
         });
         if let Ok(Ok(taken)) = timeout(PATIENCE, answered).await {
@@ -71,12 +74,12 @@ pub(super) async fn take(app: &App, exact: &Exact, limit: RateLimit, credential:
 
 /// Forgets what says nothing, and has the database know what it was not asked for.
 pub(super) async fn tidy(app: &App, exact: &Exact, limit: RateLimit) -> Result<(), claviger_store::StoreError> {
-    serve(app, exact, limit, Vec::new()).await;
+    while exact.owes() && serve(app, exact, limit, Vec::new()).await {}
     app.store.forget_full_buckets().await.map(|_| ())
 }
 
-/// Asks for all of them, and first for what is owed. Whoever gets no answer counts by the share.
-async fn serve(app: &App, exact: &Exact, limit: RateLimit, mut asked: Vec<Asked>) {
+/// Asks for all of them, and first for what is owed; whether there was an answer. Whoever gets none counts by the share.
+async fn serve(app: &App, exact: &Exact, limit: RateLimit, mut asked: Vec<Asked>) -> bool {
     // who has given up has been counted otherwise
     asked.retain(|one| !one.answer.is_closed());
     let owed = exact.owed(asked.iter().map(|one| one.credential));
@@ -86,7 +89,7 @@ async fn serve(app: &App, exact: &Exact, limit: RateLimit, mut asked: Vec<Asked>
         *count = count.saturating_add(1);
     }
     if wanted.is_empty() {
-        return;
+        return true;
     }
     let mut buckets = match app.store.take_from_buckets(&wanted, limit.interval_nanos(), limit.burst, PATIENCE).await {
         Ok(buckets) => buckets,
@@ -94,7 +97,7 @@ async fn serve(app: &App, exact: &Exact, limit: RateLimit, mut asked: Vec<Asked>
             if exact.pause(owed) {
                 tracing::warn!(%error, "rate limits are counted by this node's share, for the database does not answer");
             }
-            return;
+            return false;
         }
     };
     exact.answers();
@@ -110,6 +113,7 @@ async fn serve(app: &App, exact: &Exact, limit: RateLimit, mut asked: Vec<Asked>
         // nobody there any more: then nobody need know
         let _gone = answer.send(taken);
     }
+    true
 }
 
 /// What is left of a whole bucket that is full in so many nanoseconds.
@@ -121,8 +125,21 @@ fn rate(limit: RateLimit, full_in: i64) -> Rate {
 }
 
 impl Exact {
+    /// Always while it answers; while it does not, one of those who come after a pause.
     fn may_ask(&self) -> bool {
-        self.outage().until.is_none_or(|until| Instant::now() >= until)
+        let (mut outage, now) = (self.outage(), Instant::now());
+        match outage.until {
+            Some(until) if now < until => false,
+            Some(_) => {
+                outage.until = Some(now + PAUSE);
+                true
+            }
+            None => true,
+        }
+    }
+
+    fn owes(&self) -> bool {
+        !self.outage().owed.is_empty()
     }
 
     /// The database answers.
