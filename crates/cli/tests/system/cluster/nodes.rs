@@ -12,6 +12,7 @@ use claviger_testkit::{
     namespace::Namespace,
     postgres::{Cluster, Database},
     process::{Claviger, Server},
+    program::{Program, Signal},
     soon::{DEADLINE, soon},
 };
 use serde_json::{Value, json};
@@ -99,13 +100,7 @@ impl Nodes {
 
     /// One more node, with the key ring of the first.
     pub(crate) fn add(&mut self) {
-        let data = if self.servers.is_empty() {
-            self.first_data.clone()
-        } else {
-            let data = folder::temporary("data");
-            std::fs::copy(self.first_data.path().join("keyring.json"), data.path().join("keyring.json")).expect("the first has made it");
-            Arc::new(data)
-        };
+        let data = if self.servers.is_empty() { self.first_data.clone() } else { Arc::new(self.folder_with_keys()) };
         self.add_in(data);
     }
 
@@ -250,10 +245,24 @@ impl Nodes {
         );
     }
 
-    /// What a node says that wants another lease than the others'.
-    pub(crate) fn try_with_lease(&self, seconds: &str) -> String {
+    /// One more node, which need not come so far as to serve, and its folder.
+    pub(crate) fn launch(&self) -> (Program, tempfile::TempDir) {
+        let data = self.folder_with_keys();
+        let (folder, any) = (data.path().to_str().expect("text"), "127.0.0.1:0");
+        let mut command = Claviger::command(&["serve", "--data", folder, "--public", any, "--gateway", any, "--database", &self.url]);
+        command.args(&self.arguments);
+        (Program::start("claviger", &command, Signal::KILL), data)
+    }
+
+    fn folder_with_keys(&self) -> tempfile::TempDir {
         let data = folder::temporary("data");
         std::fs::copy(self.first_data.path().join("keyring.json"), data.path().join("keyring.json")).expect("the first has made it");
+        data
+    }
+
+    /// What a node says that wants another lease than the others'.
+    pub(crate) fn try_with_lease(&self, seconds: &str) -> String {
+        let data = self.folder_with_keys();
         refused_start(data.path(), &["--database", &self.url, "--lease", seconds])
     }
 

@@ -2,7 +2,11 @@
 //! a test runs.
 use std::thread;
 
-use claviger_testkit::{http::Request, postgres::Cluster, soon::assert_soon};
+use claviger_testkit::{
+    http::Request,
+    postgres::Cluster,
+    soon::{DEADLINE, assert_soon},
+};
 
 use super::{
     LONG_LEASE,
@@ -98,4 +102,18 @@ fn a_node_that_postgres_is_cut_off_from_counts_by_its_share_and_makes_up_for_it(
     let together = allowed(&nodes, 0, &key, 60) + allowed(&nodes, 1, &key, 60);
     let more = fallbacks(&nodes) - before;
     assert!(together as u64 <= 48 + more.saturating_sub(60), "{together} after {apart}, {more} by shares");
+}
+
+/// The dead one's lease would run for a minute yet, and until then whoever comes has no share.
+#[test]
+fn a_node_that_waits_for_its_share_does_not_serve_yet_and_hears_when_it_is_to_end() {
+    let mut nodes = Nodes::start_with(Cluster::shared(), 1, LONG_LEASE, "lease", None, &LIMIT);
+    nodes.servers[0].kill9();
+    let (mut late, _folder) = nodes.launch();
+    late.wait_for_line("that it joined", DEADLINE, |line| line.contains("joined").then_some(()));
+    let ended = late.terminate();
+    assert!(!ended.success() && late.output().contains("stopped before it served"), "{late}");
+    assert!(!late.output().contains("Gateway: "), "{late}");
+    nodes.servers[0].restart();
+    assert_eq!(nodes.rows(0), 1, "it gave its row back");
 }
