@@ -49,10 +49,10 @@ impl<T> Gathering<T> {
 }
 
 /// Someone who wants to know what there is by this key.
-pub(crate) type Question<K, V> = (K, oneshot::Sender<Result<Option<V>, StoreError>>);
+pub(super) type Question<K, V> = (K, oneshot::Sender<Result<Option<V>, StoreError>>);
 
 /// Answers all of these by one read, which begins after each was asked.
-pub(crate) async fn answer<K: Clone + Eq + Hash, V: Clone, F>(questions: Vec<Question<K, V>>, read: impl FnOnce(Vec<K>) -> F)
+pub(super) async fn answer<K: Clone + Eq + Hash, V: Clone, F>(questions: Vec<Question<K, V>>, read: impl FnOnce(Vec<K>) -> F)
 where
     F: Future<Output = Result<HashMap<K, V>, StoreError>>,
 {

@@ -22,9 +22,8 @@ use hyper_util::{
     client::legacy::{Client, connect::HttpConnector},
     rt::TokioExecutor,
 };
-use tokio::{sync::watch, task::JoinSet, time::timeout};
+use tokio::{task::JoinSet, time::timeout};
 
-use super::Progress;
 use crate::{
     app::App,
     verify::{self, CanaryAnswer},
@@ -207,7 +206,7 @@ impl Canary {
         let timeline = tx.timeline()?;
         app.meet(timeline).await?;
         tx.commit_housekeeping().await?;
-        until_true(app, timeline).await?;
+        app.cluster.until_true(&app.index, timeline).await?;
         Ok(key)
     }
 
@@ -219,7 +218,7 @@ impl Canary {
         let timeline = tx.timeline()?;
         app.meet(timeline).await?;
         tx.commit_housekeeping().await?;
-        until_true(app, timeline).await?;
+        app.cluster.until_true(&app.index, timeline).await?;
         last.has_ended = true;
         Ok(())
     }
@@ -244,12 +243,6 @@ impl From<bool> for Answer {
     fn from(accepted: bool) -> Self {
         if accepted { Self::Accepted } else { Self::Refused }
     }
-}
-
-/// Returns when everything that was committed on this primary is true on every node.
-pub(super) async fn until_true(app: &App, timeline: u32) -> Result<(), StoreError> {
-    let (tells_nobody, _) = watch::channel(Progress::default());
-    app.cluster.outwait(&app.index, timeline, &tells_nobody).await.map(|_| ())
 }
 
 /// The nodes that have a row, and this one.

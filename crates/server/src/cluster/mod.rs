@@ -156,8 +156,16 @@ impl Cluster {
         Ok(change.settled)
     }
 
-    /// The same, listed nowhere: for the canary.
-    pub(crate) async fn outwait(&self, index: &Index, timeline: u32, tells: &watch::Sender<Progress>) -> Result<Change, StoreError> {
+    /// As [`Self::settle`], told to nobody and listed nowhere.
+    ///
+    /// # Errors
+    /// As there.
+    pub(crate) async fn until_true(&self, index: &Index, timeline: u32) -> Result<(), StoreError> {
+        let (tells_nobody, _) = watch::channel(Progress::default());
+        self.outwait(index, timeline, &tells_nobody).await.map(|_| ())
+    }
+
+    async fn outwait(&self, index: &Index, timeline: u32, tells: &watch::Sender<Progress>) -> Result<Change, StoreError> {
         let committed = self.gate.clock.read();
         // the barrier is through for this one alone: what is applied while it waits has a barrier of its own
         let position = index.catch_up().await.map_err(|error| StoreError::Unknown(error.to_string()))?;

@@ -1,7 +1,6 @@
 //! A node's share of rate limits, from when it joins until every other node knows that it is there: see `verify/rate/share.rs`.
 use claviger_store::StoreError;
 
-use super::canary::until_true;
 use crate::{app::App, verify::rate_moment};
 
 /// Gives this life of the node its share as soon as no other node counts without it. It goes the way of every change: who has acknowledged a revision
@@ -28,5 +27,5 @@ async fn wait_for_others(app: &App) -> Result<(), StoreError> {
     app.meet(timeline).await?;
     tx.take_revision().await?;
     tx.commit_housekeeping().await?;
-    until_true(app, timeline).await
+    app.cluster.until_true(&app.index, timeline).await
 }

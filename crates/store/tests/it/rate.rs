@@ -2,7 +2,10 @@
 use std::collections::HashMap;
 
 use claviger_store::rate::Taken;
-use claviger_testkit::soon::DEADLINE;
+use claviger_testkit::{
+    postgres::{Fsync, Signal},
+    soon::{DEADLINE, assert_soon_async},
+};
 
 use super::*;
 
@@ -95,6 +98,22 @@ async fn taking_from_a_bucket_on_postgres_waits_for_no_disk() {
     take(&store, &[(id(), 1)], HOUR, 5).await;
     // what is set for one statement is not left on the connection, which commits changes too
     assert_eq!(store.reader().await.expect("a reader").about().await.expect("asked").waits_for, "on");
+}
+
+/// A standby that a COMMIT waits for is silent.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn taking_from_a_bucket_and_forgetting_it_wait_for_no_standby_of_postgres() {
+    let primary = Cluster::start_with(Fsync::Off);
+    let database = primary.fresh_database();
+    let standby = primary.standby();
+    let store = Store::open_postgres(database.url()).await.expect("opened");
+    primary.commit_waits_for_standby(true);
+    store.confirm().await.expect("the standby confirms");
+    standby.signal_all(Signal::STOP);
+    let one = id();
+    assert_eq!(take(&store, &[(one, 1)], 1_000, 5).await[&one].granted, 1);
+    assert_soon_async("it is full, and forgotten", async || store.forget_full_buckets().await.expect("swept") == 1).await;
+    standby.signal_all(Signal::CONT);
 }
 
 #[tokio::test]
