@@ -44,25 +44,31 @@ fn beside_better_auth(verifying: &Served) -> anyhow::Result<Number> {
     Ok(Number::new("better_auth_per_cpu_second", "requests", "better-auth's API keys", &cpu, Goal::AtLeast(60.0)))
 }
 
-/// One nginx with four ways to the same small file: for everybody, by its own `auth_basic` with either hash, and by our recipe.
+/// One nginx with four ways to the same small file: for everybody, by its own `auth_basic` with either hash, and by our recipe; and one that asks us at
+/// our Unix socket.
 fn behind_nginx(verifying: &Served) -> anyhow::Result<Vec<Number>> {
     let (_folder, nginx) = start_nginx(&verifying.address)?;
+    let socket = verifying.socket.as_ref().context("no socket")?;
+    let (_other_folder, nginx_at_socket) = start_nginx(&format!("unix:{}", socket.display()))?;
     let ours = headers(verifying, "basic")?.iter().filter(|(name, _)| name == "Authorization").cloned().collect::<Headers>();
     let theirs = vec![("Authorization".to_owned(), basic(USER, PASSWORD))];
     // nginx's time, and ours where we are asked
-    let load = |path: &str, headers: &Headers| -> anyhow::Result<Round> {
+    let load_by = |nginx: &Served, path: &str, headers: &Headers| -> anyhow::Result<Round> {
         let before = verifying.cpu_micros()?;
         let round = nginx.load(path, headers, SECONDS)?.all_allowed()?;
         let also = verifying.cpu_micros()? - before;
         Ok(Round { cpu_micros: round.cpu_micros + also, ..round })
     };
+    let load = |path: &str, headers: &Headers| load_by(&nginx, path, headers);
     for path in ["/apr1/file", "/bcrypt/file", "/ours/file"] {
         anyhow::ensure!(nginx.answer(path, &[("Host".into(), "bench".into())]).is_err(), "{path} lets everybody in");
     }
-    let (mut plain, mut apr1, mut bcrypt) = (Pairs::default(), Pairs::default(), Pairs::default());
+    let [mut plain, mut plain_at_socket, mut apr1, mut bcrypt] = [(); 4].map(|()| Pairs::default());
     for _ in 0..ROUNDS {
         let checked = load("/ours/file", &ours)?.per_cpu_second();
-        plain.push(checked, load("/plain/file", &ours)?.per_cpu_second());
+        let unchecked = load("/plain/file", &ours)?.per_cpu_second();
+        plain.push(checked, unchecked);
+        plain_at_socket.push(load_by(&nginx_at_socket, "/ours/file", &ours)?.per_cpu_second(), unchecked);
         apr1.push(checked, load("/apr1/file", &theirs)?.per_cpu_second());
         bcrypt.push(checked, load("/bcrypt/file", &theirs)?.per_cpu_second());
     }
@@ -70,6 +76,13 @@ fn behind_nginx(verifying: &Served) -> anyhow::Result<Vec<Number>> {
         Number::new("nginx_basic_beside_bcrypt", "requests", "auth_basic, bcrypt as htpasswd makes it", &bcrypt, Goal::AtLeast(20.0)),
         Number::new("nginx_basic_beside_apr1", "requests", "auth_basic, apr1", &apr1, Goal::Nothing),
         Number::new("nginx_basic_beside_plain", "requests", "a plain 200, at most three times its cost", &plain, Goal::AtLeast(1.0 / 3.0)),
+        Number::new(
+            "nginx_basic_at_socket_beside_plain",
+            "requests",
+            "the same, asking at our Unix socket",
+            &plain_at_socket,
+            Goal::AtLeast(1.0 / 3.0),
+        ),
     ])
 }
 

@@ -4,6 +4,7 @@ use std::{
     fs,
     io::{BufRead, BufReader, Read, Write},
     net::TcpStream,
+    path::PathBuf,
     process::{Child, Command, Stdio},
 };
 
@@ -18,6 +19,8 @@ const TICKS: f64 = 100.0;
 pub(crate) struct Served {
     process: Child,
     pub(crate) address: String,
+    /// A Unix socket at which it listens too.
+    pub(crate) socket: Option<PathBuf>,
     pub(crate) headers: HashMap<String, Headers>,
 }
 
@@ -26,6 +29,7 @@ pub(crate) type Headers = Vec<(String, String)>;
 #[derive(Deserialize)]
 struct Ready {
     address: String,
+    socket: Option<PathBuf>,
     #[serde(default)]
     headers: HashMap<String, Headers>,
 }
@@ -71,7 +75,7 @@ impl Served {
         let mut line = String::new();
         BufReader::new(process.stdout.take().context("no output")?).read_line(&mut line)?;
         match serde_json::from_str(&line) {
-            Ok(Ready { address, headers }) => Ok(Self { process, address, headers }),
+            Ok(Ready { address, socket, headers }) => Ok(Self { process, address, socket, headers }),
             Err(_) => {
                 drop(process.stdin.take());
                 let _ = process.kill();

@@ -1,16 +1,26 @@
 //! The two servers that are compared, each a process of its own: the gateway listener, and its accept loop with an answer that nobody decided.
 //!
 //! Both print one line of JSON when they listen, and stop when their standard input ends: so none outlives the benchmark.
-use std::{collections::HashMap, future::Future, io::Read};
+use std::{
+    collections::HashMap,
+    future::{Future, pending},
+    io::Read,
+};
 
-use claviger_server::{gateway, serve};
+use claviger_server::{
+    gateway,
+    serve::{self, Listener},
+};
 use data_encoding::HEXLOWER;
 use hyper::{
     HeaderMap,
     header::{HeaderName, HeaderValue},
 };
 use serde_json::json;
-use tokio::{net::TcpListener, runtime::Runtime};
+use tokio::{
+    net::{TcpListener, UnixListener},
+    runtime::Runtime,
+};
 
 use crate::{
     fixture::{Fixture, SCHEMES},
@@ -22,11 +32,13 @@ pub(crate) fn verifying() -> anyhow::Result<()> {
     Runtime::new()?.block_on(async {
         let folder = tempfile::tempdir()?;
         let fixture = Fixture::make(folder.path()).await?;
-        let listener = listen().await?;
+        let (listener, socket) = (listen().await?, folder.path().join("gateway.sock"));
+        let at_socket = UnixListener::bind(&socket)?;
         let headers: HashMap<_, _> = SCHEMES.iter().map(|scheme| Ok((*scheme, fixture.headers(scheme)?))).collect::<anyhow::Result<_>>()?;
-        report::say(&json!({ "address": listener.local_addr()?.to_string(), "headers": headers }).to_string());
+        report::say(&json!({ "address": listener.local_addr()?.to_string(), "socket": socket, "headers": headers }).to_string());
         let app = fixture.app.clone();
-        serve::gateway(listener, app.clone(), gateway(app), input_ends()).await;
+        tokio::spawn(serve::gateway(Listener::from(at_socket), app.clone(), gateway(app.clone()), pending()));
+        serve::gateway(Listener::from(listener), app.clone(), gateway(app), input_ends()).await;
         Ok(())
     })
 }

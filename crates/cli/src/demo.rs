@@ -5,9 +5,10 @@ use claviger_server::{app, serve as listeners};
 
 use crate::{
     client::Client,
+    listening::{listen, url},
     print, sample_api,
     sample_data::{self, Sample},
-    serve::{Names, Server, listen, refused, url},
+    serve::{Names, Server, refused},
     settings,
 };
 

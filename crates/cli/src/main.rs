@@ -9,6 +9,7 @@ mod client;
 mod demo;
 mod doctor;
 mod headers;
+mod listening;
 mod print;
 mod sample_api;
 mod sample_data;

@@ -17,16 +17,17 @@ use claviger_server::{
     config::Settings,
     gateway,
     keyring::KeyRing,
-    public, requests, serve, traces,
+    public, requests,
+    serve::{self, Listener},
+    traces,
 };
 use claviger_store::Store;
-use tokio::{
-    net::{TcpListener, TcpSocket, UdpSocket},
-    signal::unix::SignalKind,
-    sync::watch,
-};
+use tokio::{net::UdpSocket, signal::unix::SignalKind, sync::watch};
 
-use crate::{print, settings};
+use crate::{
+    listening::{SocketFile, bind, open_up, url},
+    print, settings,
+};
 
 /// Serves until SIGTERM or Ctrl-C, then lets what is being answered finish.
 pub(crate) async fn run(flags: &settings::Flags) -> anyhow::Result<()> {
@@ -34,6 +35,9 @@ pub(crate) async fn run(flags: &settings::Flags) -> anyhow::Result<()> {
     let server = Server::start(flags.resolve()?, Names::SERVE).await?;
     print::line(&format!("Public: {}", server.public));
     print::line(&format!("Gateway: {}", server.gateway));
+    if let Some(socket) = &server.gateway_socket {
+        print::line(&format!("Gateway socket: {}", socket.path().display()));
+    }
     if let Some(syslog) = server.syslog {
         print::line(&format!("API requests: {syslog}"));
     }
@@ -86,6 +90,7 @@ pub(crate) struct Server {
     pub(crate) app: App,
     pub(crate) public: String,
     pub(crate) gateway: String,
+    gateway_socket: Option<SocketFile>,
     /// Where API requests are reported over UDP, if anywhere.
     syslog: Option<SocketAddr>,
     terminate: tokio::signal::unix::Signal,
@@ -101,9 +106,9 @@ impl Server {
         let mut terminate = tokio::signal::unix::signal(SignalKind::terminate())?;
         let data = settings.data.clone().context("no data folder is set")?;
         let lock = lock(&data)?;
-        // taken, and not open yet: who connects before this node can answer is to go elsewhere
         let (public_socket, gateway_socket) = (bind(settings.public, names.public)?, bind(settings.gateway, names.gateway)?);
         let (public_address, gateway_address) = (public_socket.local_addr()?, gateway_socket.local_addr()?);
+        let mut gateway_file = settings.gateway_socket.as_deref().map(SocketFile::bind).transpose()?;
         let syslog_socket = match settings.api_request_syslog {
             Some(address) => Some(
                 UdpSocket::bind(address)
@@ -124,20 +129,24 @@ impl Server {
             }
         }
         let (public_listener, gateway_listener) = (open_up(public_socket, names.public)?, open_up(gateway_socket, names.gateway)?);
+        let gateway_listeners = [Some(gateway_listener.into()), gateway_file.as_mut().map(SocketFile::open_up).transpose()?.map(Listener::from)];
         let (stop, stopped) = watch::channel(false);
         let mut tasks = tokio::task::JoinSet::new();
         let wait = |mut stopped: watch::Receiver<bool>| async move {
             let _ = stopped.wait_for(|stop| *stop).await;
         };
         tasks.spawn(serve::public(public_listener, public(app.clone()), wait(stopped.clone())));
-        tasks.spawn(serve::gateway(gateway_listener, app.clone(), gateway(app.clone()), wait(stopped.clone())));
+        for listener in gateway_listeners.into_iter().flatten() {
+            tasks.spawn(serve::gateway(listener, app.clone(), gateway(app.clone()), wait(stopped.clone())));
+        }
         if let Some(socket) = syslog_socket {
             tasks.spawn(requests::syslog::receive(app.clone(), socket, wait(stopped.clone())));
         }
         tokio::spawn(keep_tidy(app.clone()));
         tokio::spawn(Canary::default().keep(app.clone()));
         tasks.spawn(traces::export(app.clone(), wait(stopped.clone())));
-        Ok(Self { app, public: url(public_address), gateway: url(gateway_address), syslog, terminate, stop, tasks, membership, _lock: lock })
+        let (public, gateway) = (url(public_address), url(gateway_address));
+        Ok(Self { app, public, gateway, gateway_socket: gateway_file, syslog, terminate, stop, tasks, membership, _lock: lock })
     }
 
     /// Serves until asked to stop, then drains.
@@ -194,35 +203,6 @@ fn lock(data: &Path) -> anyhow::Result<File> {
 
 fn make_folder(data: &Path) -> anyhow::Result<()> {
     std::fs::DirBuilder::new().recursive(true).mode(0o700).create(data).with_context(|| format!("cannot make the data folder {}", data.display()))
-}
-
-pub(crate) fn listen(address: Option<SocketAddr>, flag: &str) -> anyhow::Result<TcpListener> {
-    open_up(bind(address, flag)?, flag)
-}
-
-/// Takes an address, at which nobody can connect yet.
-fn bind(address: Option<SocketAddr>, flag: &str) -> anyhow::Result<TcpSocket> {
-    let address = address.with_context(|| format!("no address is set; set one with {flag}"))?;
-    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
-    // what connections of before have left behind is no hindrance
-    socket.set_reuseaddr(true)?;
-    socket.bind(address).with_context(|| taken(address, flag))?;
-    Ok(socket)
-}
-
-fn open_up(socket: TcpSocket, flag: &str) -> anyhow::Result<TcpListener> {
-    const WAITING: u32 = 1024;
-    let address = socket.local_addr()?;
-    socket.listen(WAITING).with_context(|| taken(address, flag))
-}
-
-fn taken(address: SocketAddr, flag: &str) -> String {
-    format!("cannot listen on {address}; choose another address with {flag}, such as {flag} 127.0.0.1:0")
-}
-
-/// How an address is reached from this machine.
-pub(crate) fn url(address: SocketAddr) -> String {
-    if address.ip().is_unspecified() { format!("http://127.0.0.1:{}", address.port()) } else { format!("http://{address}") }
 }
 
 /// Where other nodes reach this one's gateway listener.

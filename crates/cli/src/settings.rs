@@ -26,6 +26,9 @@ pub(crate) struct Flags {
     /// Where verification listens; keep it private [default: 127.0.0.1:8081]
     #[arg(long, env = "CLAVIGER_GATEWAY", value_name = "ADDR")]
     gateway: Option<SocketAddr>,
+    /// A Unix socket at which it listens too, for a gateway on this machine
+    #[arg(long, env = "CLAVIGER_GATEWAY_SOCKET", value_name = "FILE")]
+    gateway_socket: Option<PathBuf>,
     /// How browsers and integrations reach the public address, such as https://keys.example.com
     #[arg(long, env = "CLAVIGER_PUBLIC_URL", value_name = "URL")]
     public_url: Option<String>,
@@ -95,6 +98,7 @@ impl Flags {
             database: self.database.clone(),
             public: self.public,
             gateway: self.gateway,
+            gateway_socket: self.gateway_socket.clone(),
             public_url: self.public_url.clone(),
             prefix: self.prefix.clone(),
             kinds: self.kinds.clone(),

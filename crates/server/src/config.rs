@@ -47,6 +47,8 @@ settings! {
     public: SocketAddr = Some(SocketAddr::from(([127, 0, 0, 1], 8080))), false;
     /// Where verification listens. Keep it private: a verifier open to the world is an oracle.
     gateway: SocketAddr = Some(SocketAddr::from(([127, 0, 0, 1], 8081))), false;
+    /// A Unix socket at which verification listens too, for a gateway on the same machine; whoever may write to it may ask.
+    gateway_socket: PathBuf = None, false;
     /// How browsers and integrations reach the public listener, such as https://keys.example.com; the issuer of tokens.
     public_url: String = None, false;
     /// The first word of every credential made here: 2 to 10 characters of a-z and 0-9.

@@ -11,17 +11,22 @@ use hyper_util::{
 };
 use prost::Message;
 use tokio::{
-    net::{TcpListener, TcpStream},
     sync::Semaphore,
     time::{sleep, timeout},
 };
 use tower::ServiceExt;
 
+use self::opening::Opening;
 use crate::{app::App, verify};
+
+mod listener;
+mod opening;
+
+pub use listener::Listener;
 
 /// Longer than the proxies in front keep a connection idle; a client that sends half a request is cut off by it too.
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
-/// A connection that says nothing at all.
+/// A connection that says nothing at all, or not enough to tell which HTTP it speaks.
 const FIRST_BYTES: Duration = Duration::from_secs(10);
 const CONNECTIONS: usize = 10_000;
 const DRAIN: Duration = Duration::from_secs(10);
@@ -29,8 +34,8 @@ const HEADERS: usize = 100;
 const HEADER_BYTES: usize = 32 * 1024;
 
 /// Serves the public listener until `stop`, then lets what is being answered finish.
-pub async fn public(listener: TcpListener, router: Router, stop: impl Future<Output = ()>) {
-    serve(listener, stop, move |request, peer| {
+pub async fn public(listener: impl Into<Listener>, router: Router, stop: impl Future<Output = ()>) {
+    serve(listener.into(), stop, move |request, peer| {
         let router = router.clone();
         async move { through(router, request, peer).await.map(Either::Right) }
     })
@@ -38,9 +43,9 @@ pub async fn public(listener: TcpListener, router: Router, stop: impl Future<Out
 }
 
 /// Serves the gateway listener until `stop`: the hot path first, everything else by the router.
-pub async fn gateway(listener: TcpListener, app: App, router: Router, stop: impl Future<Output = ()>) {
+pub async fn gateway(listener: impl Into<Listener>, app: App, router: Router, stop: impl Future<Output = ()>) {
     let shared = Arc::new((app, router));
-    serve(listener, stop, move |request, peer| {
+    serve(listener.into(), stop, move |request, peer| {
         let shared = shared.clone();
         async move {
             let (app, router) = &*shared;
@@ -55,7 +60,7 @@ pub async fn gateway(listener: TcpListener, app: App, router: Router, stop: impl
     .await;
 }
 
-async fn otherwise(app: &App, router: &Router, request: Request<Incoming>, peer: SocketAddr) -> Response<Either<Full<Bytes>, Body>> {
+async fn otherwise(app: &App, router: &Router, request: Request<Incoming>, peer: Option<SocketAddr>) -> Response<Either<Full<Bytes>, Body>> {
     match request.uri().path() {
         "/verify/forward" => verify::answer_forward(app, request).await.map(Either::Left),
         verify::CHECK => verify::answer_check(app, request).await.map(Either::Right),
@@ -65,8 +70,8 @@ async fn otherwise(app: &App, router: &Router, request: Request<Incoming>, peer:
 }
 
 /// Serves one unchanging empty 200 with these headers, by the same accept loop: what a benchmark compares verification with.
-pub async fn unchanging(listener: TcpListener, headers: HeaderMap, stop: impl Future<Output = ()>) {
-    serve(listener, stop, move |_, _| {
+pub async fn unchanging(listener: impl Into<Listener>, headers: HeaderMap, stop: impl Future<Output = ()>) {
+    serve(listener.into(), stop, move |_, _| {
         let mut response = Response::new(Either::Left(Full::new(Bytes::new())));
         response.headers_mut().clone_from(&headers);
         async move { response }
@@ -78,9 +83,9 @@ pub async fn unchanging(listener: TcpListener, headers: HeaderMap, stop: impl Fu
 ///
 /// # Errors
 /// When `answer` is no message of that type.
-pub async fn unchanging_check(listener: TcpListener, answer: Bytes, stop: impl Future<Output = ()>) -> Result<(), prost::DecodeError> {
+pub async fn unchanging_check(listener: impl Into<Listener>, answer: Bytes, stop: impl Future<Output = ()>) -> Result<(), prost::DecodeError> {
     let answer = verify::CheckResponse::decode(answer)?;
-    serve(listener, stop, move |request, _| {
+    serve(listener.into(), stop, move |request, _| {
         let answer = answer.clone();
         async move { verify::answer_the_same(answer, request).await.map(Either::Right) }
     })
@@ -88,18 +93,20 @@ pub async fn unchanging_check(listener: TcpListener, answer: Bytes, stop: impl F
     Ok(())
 }
 
-async fn through(router: Router, request: Request<Incoming>, peer: SocketAddr) -> Response<Body> {
+async fn through(router: Router, request: Request<Incoming>, peer: Option<SocketAddr>) -> Response<Body> {
     let mut request = request.map(Body::new);
-    request.extensions_mut().insert(ConnectInfo(peer));
+    if let Some(peer) = peer {
+        request.extensions_mut().insert(ConnectInfo(peer));
+    }
     match router.oneshot(request).await {
         Ok(response) => response,
         Err(never) => match never {},
     }
 }
 
-async fn serve<H, F>(listener: TcpListener, stop: impl Future<Output = ()>, handle: H)
+async fn serve<H, F>(listener: Listener, stop: impl Future<Output = ()>, handle: H)
 where
-    H: Fn(Request<Incoming>, SocketAddr) -> F + Clone + Send + Sync + 'static,
+    H: Fn(Request<Incoming>, Option<SocketAddr>) -> F + Clone + Send + Sync + 'static,
     F: Future<Output = Response<Either<Full<Bytes>, Body>>> + Send + 'static,
 {
     let mut builder = auto::Builder::new(TokioExecutor::new());
@@ -122,25 +129,17 @@ where
             },
             () = &mut stop => break,
         };
-        let _ = stream.set_nodelay(true);
         let (builder, watcher, handle) = (builder.clone(), graceful.watcher(), handle.clone());
         tokio::spawn(async move {
             let _slot = slot;
-            if !says_something(&stream).await {
-                return;
-            }
             let service = service_fn(move |request| {
                 let answer = handle(request, peer);
                 async move { Ok::<_, Infallible>(answer.await) }
             });
             // an error here is the client's: it went away, or spoke no HTTP
-            let _ = watcher.watch(builder.serve_connection(TokioIo::new(stream), service).into_owned()).await;
+            let _ = watcher.watch(builder.serve_connection(TokioIo::new(Opening::new(stream, FIRST_BYTES)), service).into_owned()).await;
         });
     }
     drop(listener);
     let _ = timeout(DRAIN, graceful.shutdown()).await;
-}
-
-async fn says_something(stream: &TcpStream) -> bool {
-    matches!(timeout(FIRST_BYTES, stream.peek(&mut [0])).await, Ok(Ok(1)))
 }

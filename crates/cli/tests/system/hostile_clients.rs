@@ -1,9 +1,14 @@
 //! A slow client, a silent one, one that vanishes and one with an endless header hurt nobody else.
-use std::time::Duration;
+use std::{
+    io::{Read as _, Write as _},
+    net::TcpStream,
+    time::Duration,
+};
 
 use claviger_testkit::{
     http::{Connection, Request},
     process::Server,
+    soon::DEADLINE,
 };
 
 #[test]
@@ -28,6 +33,22 @@ fn slow_silent_and_vanishing_clients_hurt_nobody_else() {
     slow[0].drip("y", Duration::from_millis(1)).expect("still open");
     Request::get(&server.gateway("/healthz")).send().expect(200);
     drop(silent);
+}
+
+#[test]
+fn who_connects_and_never_says_which_http_it_speaks_is_cut_off() {
+    let server = Server::start(&[]);
+    let connections = [server.gateway(""), server.public("")].into_iter().flat_map(|url| {
+        ["", "P", "PRI * HTTP/2.0\r\n"].map(move |beginning| {
+            let mut stream = TcpStream::connect(url.trim_start_matches("http://")).expect("it listens");
+            stream.write_all(beginning.as_bytes()).expect("written");
+            stream.set_read_timeout(Some(DEADLINE)).expect("a socket");
+            stream
+        })
+    });
+    for mut stream in connections.collect::<Vec<_>>() {
+        assert_eq!(stream.read(&mut [0]).expect("an end, in time"), 0);
+    }
 }
 
 #[test]

@@ -1,8 +1,10 @@
 //! The first journey behind Debian's nginx, with the very files of `deploy/nginx/`.
+use std::os::unix::fs::PermissionsExt as _;
+
 use claviger_testkit::{
     http::{Connection, Request},
     nginx::{Nginx, Surroundings},
-    process::Server,
+    process::{Claviger, Server},
     soon::soon,
     stub::{Reply, Stub},
 };
@@ -121,6 +123,69 @@ fn with_claviger_down_nginx_lets_nothing_through_and_says_neither_yes_nor_no() {
     call(&nginx, &token, &account).send().expect(503);
     server.restart();
     call(&nginx, &token, &account).send().expect(200);
+}
+
+#[test]
+fn nginx_asks_at_a_unix_socket_that_only_its_owner_and_group_may_open() {
+    let (folder, api) = (tempfile::tempdir().expect("a folder"), api());
+    let path = folder.path().join("gateway.sock");
+    let socket = path.to_str().expect("temporary paths are text");
+    let mut server = Server::start(&["--gateway-socket", socket]);
+    assert_eq!(server.line("Gateway socket: "), socket);
+    assert_eq!(std::fs::metadata(&path).expect("it is there").permissions().mode() & 0o777, 0o660);
+    let office = BackOffice::of(&server);
+    let nginx = Nginx::start(format!("unix:{socket}"), api.address());
+    let account = office.corporate("Northwind");
+    let made = office.create(&account);
+    let token = office.token(&made);
+    call(&nginx, &token, &account).send().expect(200);
+    office.delete(&made);
+    call(&nginx, &token, &account).send().expect(401);
+
+    let second = Claviger::run(&[
+        "serve",
+        "--data",
+        folder.path().to_str().expect("text"),
+        "--public",
+        "127.0.0.1:0",
+        "--gateway",
+        "127.0.0.1:0",
+        "--gateway-socket",
+        socket,
+    ]);
+    let said = String::from_utf8_lossy(&second.stderr);
+    assert!(!second.status.success() && said.contains("choose another path with --gateway-socket"), "{said}");
+    call(&nginx, &token, &account).send().expect(401);
+
+    server.kill9();
+    call(&nginx, &token, &account).send().expect(503);
+    assert!(path.exists());
+    server.restart();
+    call(&nginx, &token, &account).send().expect(401);
+    server.terminate();
+    assert!(!path.exists());
+}
+
+#[test]
+fn what_is_no_socket_is_not_replaced_by_one() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("precious");
+    std::fs::write(&path, "precious").expect("it is our folder");
+    let data = folder.path().join("data");
+    let server = Claviger::run(&[
+        "serve",
+        "--data",
+        data.to_str().expect("text"),
+        "--public",
+        "127.0.0.1:0",
+        "--gateway",
+        "127.0.0.1:0",
+        "--gateway-socket",
+        path.to_str().expect("text"),
+    ]);
+    let said = String::from_utf8_lossy(&server.stderr);
+    assert!(!server.status.success() && said.contains("choose another path with --gateway-socket"), "{said}");
+    assert_eq!(std::fs::read_to_string(&path).expect("it is there"), "precious");
 }
 
 #[test]
