@@ -1,12 +1,13 @@
 //! `envoy.service.auth.v3.Authorization/Check`: Envoy's `ext_authz` over gRPC, on the gateway listener, by HTTP/2 without TLS.
 use axum::body::Body as HttpBody;
-use claviger_domain::schemes::{self, Fields};
+use claviger_domain::schemes::{self, Fields, Repeated, only};
 use hyper::{Request, Response, header::HeaderValue};
 use tonic::{body::Body as GrpcBody, server::Grpc};
 use tonic_prost::ProstCodec;
 
 use super::{
     Question, Rate, envoy,
+    fields::Sought,
     handed::HandedBody,
     reply::{self, CREDENTIALS, Denial, REQUEST_ID, Reply},
 };
@@ -61,18 +62,39 @@ impl tonic::server::UnaryService<CheckRequest> for Service {
     }
 }
 
-/// The client's fields as Envoy tells them. `Host` is what Envoy has routed by.
-struct Told<'a>(&'a HttpRequest);
+/// The client's fields as Envoy tells them, their names in lower case. `Host` is what Envoy has routed by.
+struct Told<'a> {
+    http: &'a HttpRequest,
+    sought: Sought<&'a [u8]>,
+}
+
+impl<'a> Told<'a> {
+    fn by(http: &'a HttpRequest) -> Self {
+        let joined = http.headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes()));
+        Self { http, sought: Sought::among(joined.chain(raw(http))) }
+    }
+}
+
+fn raw(http: &HttpRequest) -> impl Iterator<Item = (&str, &[u8])> {
+    let headers = http.header_map.iter().flat_map(|map| &map.headers);
+    headers.map(|header| (header.key.as_str(), if header.raw_value.is_empty() { header.value.as_bytes() } else { &header.raw_value[..] }))
+}
 
 impl Fields for Told<'_> {
     fn values<'a>(&'a self, name: &str) -> impl Iterator<Item = &'a [u8]> {
-        let lower = name.to_ascii_lowercase();
-        let host = (lower == "host").then_some(self.0.host.as_bytes());
-        let joined = if host.is_some() { None } else { self.0.headers.get(&lower).map(String::as_bytes) };
-        let is_host = host.is_some();
-        let raw = self.0.header_map.iter().flat_map(|map| &map.headers).filter(move |header| !is_host && header.key.eq_ignore_ascii_case(&lower));
-        let raw = raw.map(|header| if header.raw_value.is_empty() { header.value.as_bytes() } else { &header.raw_value[..] });
-        host.into_iter().chain(joined).chain(raw)
+        let found = (!self.sought.is_absent(name)).then(|| {
+            let lower = name.to_ascii_lowercase();
+            let host = (lower == "host").then_some(self.http.host.as_bytes());
+            let joined = if host.is_some() { None } else { self.http.headers.get(&lower).map(String::as_bytes) };
+            let is_host = host.is_some();
+            let raw = raw(self.http).filter(move |(key, _)| !is_host && *key == lower).map(|(_, value)| value);
+            host.into_iter().chain(joined).chain(raw)
+        });
+        found.into_iter().flatten()
+    }
+
+    fn single<'a>(&'a self, name: &str) -> Result<Option<&'a [u8]>, Repeated> {
+        self.sought.one(name).unwrap_or_else(|| only(self.values(name)))
     }
 }
 
@@ -80,8 +102,9 @@ async fn judged(app: &App, check: CheckRequest) -> CheckResponse {
     let attributes = check.attributes.unwrap_or_default();
     let client_ip = attributes.source.and_then(|source| source.address).and_then(|address| address.socket_address);
     let client_ip = client_ip.and_then(|address| address.address.parse().ok());
-    let http = attributes.request.and_then(|request| request.http);
-    let fields = http.as_ref().map(Told);
+    let mut http = attributes.request.and_then(|request| request.http);
+    http.iter_mut().flat_map(|http| &mut http.header_map).flat_map(|map| &mut map.headers).for_each(|header| header.key.make_ascii_lowercase());
+    let fields = http.as_ref().map(Told::by);
     let given = fields.as_ref().and_then(|fields| fields.single("x-request-id").ok().flatten()).and_then(|id| std::str::from_utf8(id).ok());
     let request_id = request::request_id_from(app, given);
     let (Some(http), Some(fields)) = (&http, &fields) else {

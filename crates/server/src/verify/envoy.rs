@@ -33,9 +33,12 @@ pub(crate) fn is_asked_at(path: &str) -> bool {
 /// What Envoy hands over of the body. Nothing, where it is not told to, or there is none; a part, when it says so. Its own word stands beside
 /// the client's, if that had one: a whole body is never taken for a part.
 pub(super) fn body<'a, F: Fields>(fields: &F, handed: &'a [u8]) -> Body<'a> {
+    if handed.is_empty() {
+        return Body::NotSeen;
+    }
     let mut said = fields.values("x-envoy-auth-partial-body").peekable();
     let in_part = said.peek().is_some() && !said.any(|value| value == b"false");
-    if handed.is_empty() || in_part { Body::NotSeen } else { Body::Given(handed) }
+    if in_part { Body::NotSeen } else { Body::Given(handed) }
 }
 
 pub(crate) async fn answer_envoy<B: HandedBody>(app: &App, request: Request<B>) -> Response<Full<Bytes>> {

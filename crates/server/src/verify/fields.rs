@@ -11,19 +11,22 @@ pub struct HeaderFields<'a> {
     all: &'a HeaderMap,
     /// Which field holds the client's own `Host`.
     host: &'static str,
-    sought: [Found<'a>; SOUGHT],
+    sought: Sought<&'a HeaderValue>,
 }
 
+/// The fields that every verification asks for, or every signed one.
 #[derive(Clone, Copy)]
-enum Found<'a> {
+pub(super) struct Sought<V>([Found<V>; SOUGHT]);
+
+#[derive(Clone, Copy)]
+enum Found<V> {
     Nowhere,
-    Once(&'a HeaderValue),
+    Once(V),
     Again,
 }
 
 const SOUGHT: usize = 16;
 
-/// The place of a field that every verification asks for, or every signed one.
 #[inline(always)]
 fn place(name: &str) -> Option<usize> {
     Some(match name {
@@ -47,6 +50,35 @@ fn place(name: &str) -> Option<usize> {
     })
 }
 
+impl<V: Copy> Sought<V> {
+    /// Those among these, whose names are in lower case.
+    #[inline(always)]
+    pub(super) fn among<'a>(all: impl Iterator<Item = (&'a str, V)>) -> Self {
+        let mut sought = [Found::Nowhere; SOUGHT];
+        for (name, value) in all {
+            if let Some(at) = place(name) {
+                sought[at] = if matches!(sought[at], Found::Nowhere) { Found::Once(value) } else { Found::Again };
+            }
+        }
+        Self(sought)
+    }
+
+    /// The one value of a field; None where it is not among those that are sought.
+    #[inline(always)]
+    pub(super) fn one(&self, name: &str) -> Option<Result<Option<V>, Repeated>> {
+        Some(match self.0[place(name)?] {
+            Found::Nowhere => Ok(None),
+            Found::Once(value) => Ok(Some(value)),
+            Found::Again => Err(Repeated),
+        })
+    }
+
+    /// Whether a field is sought, and absent.
+    pub(super) fn is_absent(&self, name: &str) -> bool {
+        matches!(self.one(name), Some(Ok(None)))
+    }
+}
+
 impl<'a> HeaderFields<'a> {
     /// The fields of a request that the client sent here itself.
     #[must_use]
@@ -56,13 +88,7 @@ impl<'a> HeaderFields<'a> {
 
     /// The client's fields, handed on by a gateway whose own `Host` is no part of them: the client's stands in the field `host`.
     pub(super) fn with_host(all: &'a HeaderMap, host: &'static str) -> Self {
-        let mut sought = [Found::Nowhere; SOUGHT];
-        for (name, value) in all {
-            if let Some(at) = place(name.as_str()) {
-                sought[at] = if matches!(sought[at], Found::Nowhere) { Found::Once(value) } else { Found::Again };
-            }
-        }
-        Self { all, host, sought }
+        Self { all, host, sought: Sought::among(all.iter().map(|(name, value)| (name.as_str(), value))) }
     }
 
     /// The one value of the field called `name`, as text; None when it is absent, not text, or said twice: then the client said it too.
@@ -80,10 +106,8 @@ impl<'a> HeaderFields<'a> {
 
     #[inline(always)]
     fn one(&self, name: &str) -> Result<Option<&'a [u8]>, Repeated> {
-        match place(name).map(|at| self.sought[at]) {
-            Some(Found::Nowhere) => Ok(None),
-            Some(Found::Once(value)) => Ok(Some(value.as_bytes())),
-            Some(Found::Again) => Err(Repeated),
+        match self.sought.one(name) {
+            Some(found) => found.map(|value| value.map(HeaderValue::as_bytes)),
             None => only(self.all.get_all(self.own(name)).into_iter().map(HeaderValue::as_bytes)),
         }
     }
@@ -95,8 +119,7 @@ impl<'a> HeaderFields<'a> {
 
 impl Fields for HeaderFields<'_> {
     fn values<'a>(&'a self, name: &str) -> impl Iterator<Item = &'a [u8]> {
-        let absent = place(name).is_some_and(|at| matches!(self.sought[at], Found::Nowhere));
-        let values = (!absent).then(|| self.all.get_all(self.own(name)).into_iter().map(HeaderValue::as_bytes));
+        let values = (!self.sought.is_absent(name)).then(|| self.all.get_all(self.own(name)).into_iter().map(HeaderValue::as_bytes));
         values.into_iter().flatten()
     }
 
