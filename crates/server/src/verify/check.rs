@@ -69,7 +69,9 @@ struct Told<'a> {
 }
 
 impl<'a> Told<'a> {
-    fn by(http: &'a HttpRequest) -> Self {
+    fn by(http: &'a mut HttpRequest) -> Self {
+        http.header_map.iter_mut().flat_map(|map| &mut map.headers).for_each(|header| header.key.make_ascii_lowercase());
+        let http = &*http;
         let joined = http.headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes()));
         Self { http, sought: Sought::among(joined.chain(raw(http))) }
     }
@@ -103,11 +105,10 @@ async fn judged(app: &App, check: CheckRequest) -> CheckResponse {
     let client_ip = attributes.source.and_then(|source| source.address).and_then(|address| address.socket_address);
     let client_ip = client_ip.and_then(|address| address.address.parse().ok());
     let mut http = attributes.request.and_then(|request| request.http);
-    http.iter_mut().flat_map(|http| &mut http.header_map).flat_map(|map| &mut map.headers).for_each(|header| header.key.make_ascii_lowercase());
-    let fields = http.as_ref().map(Told::by);
+    let fields = http.as_mut().map(Told::by);
     let given = fields.as_ref().and_then(|fields| fields.single("x-request-id").ok().flatten()).and_then(|id| std::str::from_utf8(id).ok());
     let request_id = request::request_id_from(app, given);
-    let (Some(http), Some(fields)) = (&http, &fields) else {
+    let Some(fields @ Told { http, .. }) = &fields else {
         return written(Reply::not_asked_properly("The check tells of no HTTP request.", &request_id));
     };
     let handed = if http.raw_body.is_empty() { http.body.as_bytes() } else { &http.raw_body };
@@ -162,5 +163,41 @@ const fn grpc_code(status: u16) -> i32 {
         429 => 8,
         500.. => 14,
         _ => 3,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{messages::HeaderMap, *};
+
+    #[test]
+    fn a_field_is_found_wherever_envoy_tells_it_and_twice_is_twice() {
+        let raw = |key: &str, value: &str, raw_value: &'static str| messages::HeaderValue {
+            key: key.to_owned(),
+            value: value.to_owned(),
+            raw_value: bytes::Bytes::from_static(raw_value.as_bytes()),
+        };
+        let joined = [("authorization", "joined"), ("date", "joined"), ("host", "elsewhere.example.com")];
+        let mut http = HttpRequest {
+            host: "api.example.com".to_owned(),
+            headers: joined.map(|(name, value)| (name.to_owned(), value.to_owned())).into(),
+            header_map: Some(HeaderMap {
+                headers: vec![raw("X-API-Key", "", "raw"), raw("Date", "again", ""), raw("X-Other", "", "other"), raw("X-OTHER", "more", "")],
+            }),
+            ..HttpRequest::default()
+        };
+        let told = Told::by(&mut http);
+        for (name, values) in [
+            ("authorization", &[&b"joined"[..]][..]),
+            ("x-api-key", &[b"raw"]),
+            ("date", &[b"joined", b"again"]),
+            ("x-other", &[b"other", b"more"]),
+            ("host", &[b"api.example.com"]),
+            ("apikey", &[]),
+            ("accept", &[]),
+        ] {
+            assert_eq!(told.values(name).collect::<Vec<_>>(), values, "{name}");
+            assert_eq!(told.single(name), only(values.iter().copied()), "{name}");
+        }
     }
 }
