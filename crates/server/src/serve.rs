@@ -16,18 +16,19 @@ use tokio::{
 };
 use tower::ServiceExt;
 
-use self::opening::Opening;
+use self::bounded::{Bounded, Timely, Times};
 use crate::{app::App, verify};
 
+mod bounded;
 mod listener;
-mod opening;
 
 pub use listener::Listener;
 
 /// Longer than the proxies in front keep a connection idle; a client that sends half a request is cut off by it too.
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
-/// A connection that says nothing at all, or not enough to tell which HTTP it speaks.
-const FIRST_BYTES: Duration = Duration::from_secs(10);
+const TIMES: Times = Times { begin: Duration::from_secs(10), take: Duration::from_secs(30) };
+/// In which a request's body must have come.
+const BODY: Duration = Duration::from_secs(20);
 const CONNECTIONS: usize = 10_000;
 const DRAIN: Duration = Duration::from_secs(10);
 const HEADERS: usize = 100;
@@ -37,7 +38,7 @@ const HEADER_BYTES: usize = 32 * 1024;
 pub async fn public(listener: impl Into<Listener>, router: Router, stop: impl Future<Output = ()>) {
     serve(listener.into(), stop, move |request, peer| {
         let router = router.clone();
-        async move { through(router, request, peer).await.map(Either::Right) }
+        async move { through(router, timely(request), peer).await.map(Either::Right) }
     })
     .await;
 }
@@ -61,6 +62,7 @@ pub async fn gateway(listener: impl Into<Listener>, app: App, router: Router, st
 }
 
 async fn otherwise(app: &App, router: &Router, request: Request<Incoming>, peer: Option<SocketAddr>) -> Response<Either<Full<Bytes>, Body>> {
+    let request = timely(request);
     match request.uri().path() {
         "/verify/forward" => verify::answer_forward(app, request).await.map(Either::Left),
         verify::CHECK => verify::answer_check(app, request).await.map(Either::Right),
@@ -87,13 +89,17 @@ pub async fn unchanging_check(listener: impl Into<Listener>, answer: Bytes, stop
     let answer = verify::CheckResponse::decode(answer)?;
     serve(listener.into(), stop, move |request, _| {
         let answer = answer.clone();
-        async move { verify::answer_the_same(answer, request).await.map(Either::Right) }
+        async move { verify::answer_the_same(answer, timely(request)).await.map(Either::Right) }
     })
     .await;
     Ok(())
 }
 
-async fn through(router: Router, request: Request<Incoming>, peer: Option<SocketAddr>) -> Response<Body> {
+fn timely(request: Request<Incoming>) -> Request<Timely<Incoming>> {
+    request.map(|body| Timely::new(body, BODY))
+}
+
+async fn through(router: Router, request: Request<Timely<Incoming>>, peer: Option<SocketAddr>) -> Response<Body> {
     let mut request = request.map(Body::new);
     if let Some(peer) = peer {
         request.extensions_mut().insert(ConnectInfo(peer));
@@ -137,7 +143,7 @@ where
                 async move { Ok::<_, Infallible>(answer.await) }
             });
             // an error here is the client's: it went away, or spoke no HTTP
-            let _ = watcher.watch(builder.serve_connection(TokioIo::new(Opening::new(stream, FIRST_BYTES)), service).into_owned()).await;
+            let _ = watcher.watch(builder.serve_connection(TokioIo::new(Bounded::new(stream, TIMES)), service).into_owned()).await;
         });
     }
     drop(listener);
