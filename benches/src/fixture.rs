@@ -16,7 +16,7 @@ use claviger_domain::{
     id::{AccountId, CredentialId, SecretId},
     kind::Kinds,
     time::Timestamp,
-    token::Purpose,
+    token::{Purpose, secret_part},
 };
 use claviger_server::{
     app::{App, operator_keys},
@@ -120,7 +120,7 @@ impl Fixture {
                     end: None,
                 };
                 let view = SecretView { id: SecretId::new(now, &chance), hint: String::new(), created_at: now, expires_at: None };
-                let material = Material::Digest(self.app.keys.pepper.digest(key.as_bytes()));
+                let material = Material::Digest(self.app.keys.pepper.digest(secret_part(&key).as_bytes()));
                 tx.insert_credential(&credential, &StoredSecret { view, material }, "bench").await?;
             }
             tx.commit_housekeeping().await?;

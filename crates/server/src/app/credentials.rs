@@ -13,7 +13,7 @@ use claviger_domain::{
     schemes::legacy::rule,
     secret::Plain,
     time::Timestamp,
-    token::{self, Purpose},
+    token::{Purpose, hint, secret_part},
 };
 use claviger_store::{
     StoreError, Tx,
@@ -224,16 +224,16 @@ impl From<&Credential> for CredentialView {
 async fn new_secret(app: &App, kind: Kind, public_id: &str, chosen: Option<Plain>) -> Result<(Option<Plain>, StoredSecret), Problem> {
     let now = app.clock.now();
     let id = SecretId::new(now, &*app.chance);
-    let digest = |secret: &Plain| Material::Digest(app.keys.pepper.digest(secret.expose().as_bytes()));
+    let digest = |secret: &str| Material::Digest(app.keys.pepper.digest(secret.as_bytes()));
     let (shown, material) = match kind {
         Kind::Client | Kind::Basic => {
             let secret = app.format.secret(&*app.chance);
-            let material = digest(&secret);
+            let material = digest(secret.expose());
             (Some(secret), material)
         }
         Kind::ApiKey => {
             let key = app.format.key(public_id, &*app.chance);
-            let material = digest(&key);
+            let material = digest(secret_part(key.expose()));
             (Some(key), material)
         }
         Kind::Hmac => {
@@ -248,7 +248,7 @@ async fn new_secret(app: &App, kind: Kind, public_id: &str, chosen: Option<Plain
             (None, Material::Password(phc.ok_or_else(|| Problem::internal("a password could not be hashed"))?))
         }
     };
-    let hint = shown.as_ref().map_or_else(String::new, |secret| token::hint(secret.expose()));
+    let hint = shown.as_ref().map_or_else(String::new, |secret| hint(secret.expose()));
     Ok((shown, StoredSecret { view: SecretView { id, hint, created_at: now, expires_at: None }, material }))
 }
 
@@ -348,7 +348,8 @@ pub(crate) async fn find_pasted(app: &App, grant: &Grant<ManageCredentials>, pas
     if text.is_empty() {
         return Ok(None);
     }
-    let digest = app.keys.pepper.digest(text.as_bytes());
+    let is_key = app.format.public_part(Purpose::ApiKey, text).is_some();
+    let digest = app.keys.pepper.digest(if is_key { secret_part(text) } else { text }.as_bytes());
     let safe = app.cluster.safe().await?;
     let found = app.store.reader().await?.find_credential_by_digest(grant.account().id, &digest, safe).await?;
     if let Some(found) = standing::settled(app, found.into_iter().collect()).await?.pop() {

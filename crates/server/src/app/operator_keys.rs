@@ -5,7 +5,7 @@ use claviger_domain::{
     id::OperatorKeyId,
     policy::{Actor, OperatorGrant},
     secret::Plain,
-    token::{self, Purpose},
+    token::{Purpose, hint, secret_part},
 };
 use claviger_store::operator_key::OperatorKey;
 use serde_json::json;
@@ -27,8 +27,8 @@ pub(crate) async fn create(
     let whole = app.format.key(&public_id, &*app.chance);
     let key = OperatorKey {
         id: OperatorKeyId::new(now, &*app.chance),
-        digest: app.keys.pepper.digest(whole.expose().as_bytes()),
-        hint: token::hint(whole.expose()),
+        digest: app.keys.pepper.digest(secret_part(whole.expose()).as_bytes()),
+        hint: hint(whole.expose()),
         public_id,
         name,
         created_at: now,
@@ -63,7 +63,7 @@ pub(crate) async fn revoke(app: &App, context: &Context, grant: &OperatorGrant, 
 pub(crate) async fn authenticate(app: &App, presented: &str) -> Result<Option<Actor>, Problem> {
     let Some(parts) = app.format.parse_key(Purpose::Operator, presented) else { return Ok(None) };
     let key = app.find_operator_key(parts.public_id).await?;
-    let digest = app.keys.pepper.digest(presented.as_bytes());
+    let digest = app.keys.pepper.digest(secret_part(presented).as_bytes());
     let proven = key.as_ref().map_or(&app.dummy_digest, |key| &key.digest).matches(&digest);
     Ok(key.filter(|_| proven.into()).map(|key| Actor::Operator { name: key.name, key: Some(key.public_id) }))
 }

@@ -10,7 +10,7 @@ use claviger_domain::{
     credential::{Credential, Kind, SecretView, State},
     id::{AccountId, CredentialId, SecretId},
     secret::Plain,
-    token::{Purpose, hint},
+    token::{Purpose, hint, secret_part},
 };
 use claviger_store::{
     StoreError,
@@ -194,7 +194,7 @@ impl Canary {
             end: None,
         };
         let view = SecretView { id: SecretId::new(now, chance), hint: hint(key.expose()), created_at: now, expires_at: None };
-        let secret = StoredSecret { view, material: Material::Digest(app.keys.pepper.digest(key.expose().as_bytes())) };
+        let secret = StoredSecret { view, material: Material::Digest(app.keys.pepper.digest(secret_part(key.expose()).as_bytes())) };
         let after = app.index.applied();
         let mut tx = app.store.begin().await?;
         if let Some(last) = &self.last {

@@ -137,7 +137,7 @@ pub(super) async fn judged(app: &App, question: Question, request_id: String) ->
                 scopes: allowed.scopes().split_ascii_whitespace().map(str::to_owned).collect(),
                 label: entry.label().to_owned(),
                 expires_at: entry.expires_at().map(|at| at.to_string()),
-                content_digest: allowed.content_digest.as_deref().map(str::to_owned),
+                content_digest: allowed.content_digest().map(|digest| digest.clone().into_owned()),
             };
             Answer { verdict: "allowed", status: 200, reason: None, missing: None, principal: Some(principal), request_id }
         }

@@ -109,12 +109,19 @@ pub struct Allowed {
     pub own: Kept<Holder>,
     /// The account acted for, if it is another one.
     pub other: Option<Kept<Holder>>,
+    /// What most requests have none of.
+    pub special: Option<Box<Special>>,
+    /// What is left of the credential's quota, if it has one.
+    pub rate: Option<Rate>,
+}
+
+/// What few allowed requests have, and is in a box for them: what all others are allowed as is moved from place to place.
+#[derive(Clone, Debug, Default)]
+pub struct Special {
     /// What its token was given, less what the credential has lost since; None: all that the credential has.
     pub narrowed: Option<String>,
     /// The verified digest of the body, for an upstream that must compare.
     pub content_digest: Option<Cow<'static, str>>,
-    /// What is left of the credential's quota, if it has one.
-    pub rate: Option<Rate>,
 }
 
 impl Allowed {
@@ -124,10 +131,20 @@ impl Allowed {
         self.other.as_ref().unwrap_or(&self.own)
     }
 
+    fn narrowed(&self) -> Option<&str> {
+        self.special.as_ref()?.narrowed.as_deref()
+    }
+
+    /// The verified digest of the body, for an upstream that must compare.
+    #[must_use]
+    pub fn content_digest(&self) -> Option<&Cow<'static, str>> {
+        self.special.as_ref()?.content_digest.as_ref()
+    }
+
     /// What it may do, words joined by blanks: `*` for everything; never more than the credential may now.
     #[must_use]
     pub fn scopes(&self) -> &str {
-        self.narrowed.as_deref().unwrap_or(self.entry.words())
+        self.narrowed().unwrap_or(self.entry.words())
     }
 }
 
@@ -171,16 +188,14 @@ struct Proven<'a> {
     entry: Kept<Entry>,
     /// The secret that it was proven by; None for a token, which says nothing of it, and for a password, of which there is one.
     secret: Option<SecretId>,
-    /// What its token was given, where that is not all that the credential has.
-    narrowed: Option<String>,
-    content_digest: Option<Cow<'static, str>>,
+    special: Option<Box<Special>>,
     /// The signature that it was proven by.
     signed: Option<Box<Signed<'a>>>,
 }
 
 impl From<Kept<Entry>> for Proven<'_> {
     fn from(entry: Kept<Entry>) -> Self {
-        Self { entry, secret: None, narrowed: None, content_digest: None, signed: None }
+        Self { entry, secret: None, special: None, signed: None }
     }
 }
 
@@ -217,7 +232,7 @@ pub(crate) async fn verify_at<F: Fields>(app: &App, question: &Question<'_, F>, 
 async fn decide<F: Fields>(app: &App, question: &Question<'_, F>, moment: Moment) -> Result<Allowed, No> {
     let (request, now) = (&question.request, moment.now);
     let in_fields = signed::in_fields(app, request.fields)?;
-    let Proven { entry, secret, narrowed, content_digest, signed } = match (schemes::present(request.fields), in_fields) {
+    let Proven { entry, secret, special, signed } = match (schemes::present(request.fields), in_fields) {
         (Presented::Nothing, Some(signature)) => Box::pin(signed::prove(app, signature, question, moment)).await?,
         (_, Some(_)) => return Err(Refusal::SeveralCredentials.into()),
         (Presented::Nothing, None) => match legacy_body(question) {
@@ -235,7 +250,8 @@ async fn decide<F: Fields>(app: &App, question: &Question<'_, F>, moment: Moment
             if app.index.is_token_revoked(&claims.jti) {
                 return Err(Refusal::Unauthenticated.into());
             }
-            Proven { narrowed: narrowed(&claims.scope, &entry), ..Proven::from(entry) }
+            let narrowed = narrowed(&claims.scope, &entry);
+            Proven { special: narrowed.map(|scopes| Box::new(Special { narrowed: Some(scopes), ..Special::default() })), ..Proven::from(entry) }
         }
         (Presented::Key(text), _) => secrets::key(app, Purpose::ApiKey, text, moment).await?.into(),
         (Presented::Pair(pair), _) => secrets::pair(app, &pair, request.client_ip, moment).await?,
@@ -258,7 +274,7 @@ async fn decide<F: Fields>(app: &App, question: &Question<'_, F>, moment: Moment
             acting
         }
     };
-    let mut allowed = Allowed { entry, own, other, narrowed, content_digest, rate: None };
+    let mut allowed = Allowed { entry, own, other, special, rate: None };
     may_call(app, kind, &allowed, question)?;
     if allowed.entry.should_note(now) {
         app.uses.note(allowed.entry.id, request, now);
@@ -318,7 +334,7 @@ fn may_call<F: Fields>(app: &App, kind: &Kind, allowed: &Allowed, question: &Que
             let rules: RoleRules = kind.credentials.roles.iter().map(|role| (role.id.clone(), role.allows)).collect();
             (access, rules)
         }
-        Access::FineGrained(_) if allowed.narrowed.is_none() => (access, RoleRules::new()),
+        Access::FineGrained(_) if allowed.narrowed().is_none() => (access, RoleRules::new()),
         // a token may have been given less than its credential has
         _ => {
             narrowed = Access::FineGrained(scopes.split(' ').filter_map(|scope| scope.parse::<Scope>().ok()).collect());

@@ -215,7 +215,7 @@ impl Identity {
             HeaderValue::from_static(entry.kind.as_str()),
             value(allowed.scopes()),
             value(request_id),
-            match &allowed.content_digest {
+            match allowed.content_digest() {
                 None => NOTHING,
                 Some(Cow::Borrowed(text)) => HeaderValue::from_static(text),
                 Some(Cow::Owned(text)) => value(text),

@@ -4,7 +4,15 @@
 //! follow from the rest, and of the others it keeps the store from being asked for junk, in the same time for all of them.
 use std::{hint::black_box, net::IpAddr};
 
-use claviger_domain::{credential::Kind, id::SecretId, judge::Refusal, schemes::basic::Pair, secret::Plain, time::Timestamp, token::Purpose};
+use claviger_domain::{
+    credential::Kind,
+    id::SecretId,
+    judge::Refusal,
+    schemes::basic::Pair,
+    secret::Plain,
+    time::Timestamp,
+    token::{Purpose, secret_part},
+};
 
 use super::{CannotSay, Entry, Kept, Moment, No, Proven, is_living, living, note_secret, passwords};
 use crate::app::App;
@@ -49,7 +57,7 @@ pub(super) async fn key(app: &App, purpose: Purpose, text: &str, moment: Moment)
     let public_id = app.format.public_part(purpose, text).ok_or(Refusal::Unauthenticated)?;
     let in_memory = app.index.in_memory(public_id, moment.reading)?;
     let is_ours = || app.format.parse_key(purpose, text).is_some();
-    prove(app, (Kind::ApiKey, public_id), in_memory, text, is_ours, moment.now).await
+    prove(app, (Kind::ApiKey, public_id), in_memory, secret_part(text), is_ours, moment.now).await
 }
 
 /// A pair is a Basic key and its secret, or a legacy username and password. A signing key presented so is refused: its secret must not travel.

@@ -13,7 +13,7 @@ use claviger_domain::{
     token::Purpose,
 };
 
-use super::{Moment, No, Proven, Question, RefusedSignature, entry::nobodys_key, replays};
+use super::{Moment, No, Proven, Question, RefusedSignature, Special, entry::nobodys_key, replays};
 use crate::app::App;
 
 /// What a signed request says of its signature.
@@ -125,8 +125,8 @@ pub(super) async fn prove<'a, F: Fields>(app: &App, signed: Signed<'a>, question
                         replays::Answer::CannotSay => return Err(No::CannotSay),
                     }
                 }
-                let content_digest = verified.content_digest.map(|digest| digest.text());
-                return Ok(Proven { secret, content_digest, signed: Some(Box::new(signed)), ..Proven::from(entry) });
+                let special = verified.content_digest.map(|digest| Box::new(Special { content_digest: Some(digest.text()), ..Special::default() }));
+                return Ok(Proven { secret, special, signed: Some(Box::new(signed)), ..Proven::from(entry) });
             }
             Err(why) => failure = Some(why),
         }
