@@ -180,7 +180,7 @@ pub(crate) fn key_headers(fixture: &Fixture, number: u64) -> anyhow::Result<Head
 /// A token that the app has not seen.
 fn another(fixture: &Fixture, at: usize) -> anyhow::Result<String> {
     let app = &fixture.app;
-    let token = app.tokens.issue(&fixture.public_id, "*".to_owned(), format!("bench-{at:08}"), app.clock.now());
+    let token = app.tokens.issue(&fixture.public_id, fixture.secret, "*".to_owned(), format!("bench-{at:08}"), app.clock.now());
     token.ok_or_else(|| anyhow::anyhow!("a token could not be signed"))
 }
 

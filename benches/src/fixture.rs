@@ -30,7 +30,7 @@ use claviger_store::{
     Store,
     credential::{Material, StoredSecret},
 };
-use data_encoding::BASE64;
+use data_encoding::{BASE64, BASE64URL_NOPAD};
 use hmac::{Hmac, KeyInit, Mac};
 use http_body_util::BodyExt;
 use hyper::{Method, Request, header};
@@ -43,6 +43,8 @@ pub(crate) struct Fixture {
     /// Of the client credential behind the token.
     pub(crate) public_id: String,
     pub(crate) token: String,
+    /// That it was given for.
+    pub(crate) secret: SecretId,
     /// The account of everything but the client credential.
     business: AccountId,
     corporate: String,
@@ -78,7 +80,8 @@ impl Fixture {
         };
         let (api_key, basic, hmac) = (create("api_key").await?.1, create("basic").await?, create("hmac").await?);
         let (public_id, token) = (text(&client, "public_id")?, text(&token, "access_token")?);
-        Ok(Self { app, public_id, token, business: business.parse()?, corporate, api_key, basic, hmac, api, _membership: membership })
+        let secret = secret_of(&token)?;
+        Ok(Self { app, public_id, token, secret, business: business.parse()?, corporate, api_key, basic, hmac, api, _membership: membership })
     }
 
     /// What nginx asks with, and the credential of this scheme.
@@ -238,4 +241,11 @@ impl Api {
 
 pub(crate) fn text(value: &Value, field: &str) -> anyhow::Result<String> {
     value[field].as_str().map(str::to_owned).with_context(|| format!("no {field} in the answer"))
+}
+
+/// The secret that a token was given for.
+fn secret_of(token: &str) -> anyhow::Result<SecretId> {
+    let claims = token.split('.').nth(1).context("a token has three parts")?;
+    let claims: Value = serde_json::from_slice(&BASE64URL_NOPAD.decode(claims.as_bytes())?)?;
+    Ok(text(&claims, "claviger_secret")?.parse()?)
 }

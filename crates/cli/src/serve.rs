@@ -120,6 +120,7 @@ impl Server {
         let syslog = syslog_socket.as_ref().map(UdpSocket::local_addr).transpose()?;
         let issuer = settings.public_url.clone().unwrap_or_else(|| url(public_address));
         let app = open(settings, issuer).await?;
+        app.keep_used_signatures_in(&data).with_context(|| format!("used signatures cannot be kept in {}", data.display()))?;
         let membership = Membership::begin(app.clone(), advertised(&app, gateway_address).await?, Some(&data)).await?;
         tokio::select! {
             () = membership.has_share(&app) => {}

@@ -20,6 +20,12 @@ macro_rules! id {
                 Self(version_7(now, chance))
             }
 
+            /// The id of 16 bytes that [`Self::as_bytes`] gave.
+            #[must_use]
+            pub const fn from_bytes(bytes: [u8; 16]) -> Self {
+                Self(Uuid::from_bytes(bytes))
+            }
+
             /// The id as 16 bytes.
             #[must_use]
             pub const fn as_bytes(&self) -> &[u8; 16] {

@@ -4,13 +4,16 @@ use std::{
         Mutex, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime},
 };
 
-use claviger_domain::judge::Refusal;
+use claviger_domain::{credential::Kind, judge::Refusal};
 use prometheus_client::{
-    encoding::{EncodeLabelSet, text::encode},
-    metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram},
+    encoding::{
+        EncodeLabelSet,
+        text::{encode, encode_registry},
+    },
+    metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram, info::Info},
     registry::{Registry, Unit},
 };
 
@@ -20,19 +23,24 @@ use crate::{
     verify::{Index, Verdict},
 };
 
-/// Allowed, cannot say, and each refusal.
-const VERDICTS: usize = 2 + Refusal::ALL.len();
+/// Allowed, by the credential's kind; cannot say; and each refusal.
+const VERDICTS: usize = CANNOT_SAY + 1 + Refusal::ALL.len();
+const CANNOT_SAY: usize = Kind::ALL.len();
 
 /// The counters of a process.
 #[derive(Debug)]
 pub(crate) struct Metrics {
     registry: Registry,
+    /// What every program tells of itself, by the names that all use.
+    of_process: Registry,
     verdicts: Counts<VERDICTS>,
     shown: [Counter; VERDICTS],
     durations: Durations,
     cached: Gauge,
     applied: Gauge,
-    store_reads: Gauge,
+    revision_age: Gauge<f64, AtomicU64>,
+    store_reads: Counter,
+    misses: Counter,
     requests: Family<Outcome, Counter>,
     lease_age: Gauge<f64, AtomicU64>,
     rate_fallbacks: Counter,
@@ -116,6 +124,7 @@ impl CanaryCounts {
 struct Labels {
     verdict: &'static str,
     reason: &'static str,
+    kind: &'static str,
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
@@ -136,13 +145,31 @@ impl Metrics {
     pub(crate) fn new(settling: Histogram, canary_every: u32) -> Self {
         let mut registry = Registry::with_prefix("claviger");
         let verifications = Family::<Labels, Counter>::default();
-        registry.register("verifications", "Verifications, by verdict and reason", verifications.clone());
-        let count = |verdict, reason| verifications.get_or_create(&Labels { verdict, reason }).clone();
+        registry.register(
+            "verifications",
+            "Verifications, by verdict and reason, and those allowed by the kind of their credential",
+            verifications.clone(),
+        );
+        let count = |verdict, reason, kind| verifications.get_or_create(&Labels { verdict, reason, kind }).clone();
         let gauge = |registry: &mut Registry, name: &str, help: &str| {
             let gauge = Gauge::default();
             registry.register(name, help, gauge.clone());
             gauge
         };
+        let floating = |registry: &mut Registry, name: &str, help: &str| {
+            let gauge = Gauge::<f64, AtomicU64>::default();
+            registry.register(name, help, gauge.clone());
+            gauge
+        };
+        let counter = |registry: &mut Registry, name: &str, help: &str| {
+            let counter = Counter::default();
+            registry.register(name, help, counter.clone());
+            counter
+        };
+        registry.register("build", "The version that runs", Info::new([("version", env!("CARGO_PKG_VERSION"))]));
+        let mut of_process = Registry::default();
+        let started = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        floating(&mut of_process, "process_start_time_seconds", "When this process began, in seconds of Unix time").set(started.as_secs_f64());
         let durations = Durations::default();
         registry.register_with_unit(
             "verification",
@@ -172,9 +199,11 @@ impl Metrics {
         Self {
             canary,
             shown: std::array::from_fn(|at| match at {
-                0 => count("allowed", ""),
-                1 => count("cannot_say", ""),
-                at => count("refused", Refusal::ALL[at - 2].code()),
+                CANNOT_SAY => count("cannot_say", "", ""),
+                at => match Kind::ALL.get(at) {
+                    Some(kind) => count("allowed", "", kind.as_str()),
+                    None => count("refused", Refusal::ALL[at - CANNOT_SAY - 1].code(), ""),
+                },
             }),
             verdicts: Counts::default(),
             durations,
@@ -183,18 +212,21 @@ impl Metrics {
             cached: gauge(&mut registry, "index_credentials", "Credentials in memory"),
             applied: gauge(&mut registry, "index_revision", "Revision up to which changes are applied"),
             has_lost: gauge(&mut registry, "history_lost", "1 while the database misses revisions that a node had applied: then nothing is verified"),
-            store_reads: gauge(&mut registry, "index_store_reads", "Point reads that the store answered for verification"),
+            revision_age: floating(&mut registry, "index_revision_age_seconds", "Time since every change committed so far was last applied"),
+            misses: counter(&mut registry, "index_misses", "Questions for a credential or an account that was not in memory"),
+            store_reads: counter(&mut registry, "index_store_reads", "Point reads that the store answered for verification"),
             requests,
             registry,
+            of_process,
         }
     }
 
     pub(crate) fn count(&self, verdict: &Verdict) {
         let at = match verdict {
-            Verdict::Allowed(_) => 0,
-            Verdict::CannotSay => 1,
-            Verdict::Limited(_) => 2 + Refusal::RateLimited as usize,
-            Verdict::Refused(refusal, _) => 2 + *refusal as usize,
+            Verdict::Allowed(allowed) => allowed.entry.kind as usize,
+            Verdict::CannotSay => CANNOT_SAY,
+            Verdict::Limited(_) => CANNOT_SAY + 1 + Refusal::RateLimited as usize,
+            Verdict::Refused(refusal, _) => CANNOT_SAY + 1 + *refusal as usize,
         };
         self.verdicts.add(at, 1);
     }
@@ -223,9 +255,11 @@ impl Metrics {
         self.cached.set(i64::try_from(index.len()).unwrap_or(i64::MAX));
         self.applied.set(index.applied());
         self.has_lost.set(index.has_lost().into());
-        self.store_reads.set(i64::try_from(index.store_reads()).unwrap_or(i64::MAX));
+        self.revision_age.set(index.revision_age().as_secs_f64());
+        self.store_reads.inner().store(index.store_reads(), Ordering::Relaxed);
+        self.misses.inner().store(index.misses(), Ordering::Relaxed);
         let mut text = String::new();
-        match encode(&mut text, &self.registry) {
+        match encode_registry(&mut text, &self.of_process).and_then(|()| encode(&mut text, &self.registry)) {
             Ok(()) => text,
             Err(_) => String::new(),
         }

@@ -1,7 +1,7 @@
 //! Access tokens: JWTs signed with ES256 (RFC 7519, RFC 9068), and the memory of those whose signature was checked before.
 use std::sync::Arc;
 
-use claviger_domain::{chance::Chance, keyed::Keyed, time::Timestamp};
+use claviger_domain::{chance::Chance, id::SecretId, keyed::Keyed, time::Timestamp};
 use data_encoding::BASE64URL_NOPAD;
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
 use serde::{Deserialize, Serialize};
@@ -26,6 +26,9 @@ pub(crate) struct Claims {
     pub(crate) exp: i64,
     pub(crate) jti: String,
     pub(crate) scope: String,
+    /// The secret that it was given for: it ends with that.
+    #[serde(rename = "claviger_secret")]
+    pub(crate) secret: SecretId,
 }
 
 /// Signs and checks tokens.
@@ -88,8 +91,8 @@ impl Tokens {
         &self.jwks
     }
 
-    /// A token for the credential `public_id`.
-    pub fn issue(&self, public_id: &str, scope: String, jti: String, now: Timestamp) -> Option<String> {
+    /// A token for the credential `public_id`, given for this secret of it.
+    pub fn issue(&self, public_id: &str, secret: SecretId, scope: String, jti: String, now: Timestamp) -> Option<String> {
         let claims = Claims {
             iss: self.issuer.clone(),
             aud: self.issuer.clone(),
@@ -99,6 +102,7 @@ impl Tokens {
             exp: now.seconds() + LIFETIME,
             jti,
             scope,
+            secret,
         };
         jsonwebtoken::encode(&self.header, &claims, &self.signing).ok()
     }

@@ -9,6 +9,10 @@ use std::{
 };
 
 use claviger_testkit::{http::Request, process::Server};
+use data_encoding::BASE64;
+use hmac::{Hmac, KeyInit as _, Mac as _};
+use serde_json::json;
+use sha2::Sha256;
 
 use crate::back_office::{BackOffice, Made, made};
 
@@ -87,6 +91,30 @@ fn check(office: &BackOffice, acknowledged: &Acknowledged, round: usize) {
 fn integrity(server: &Server) -> String {
     let database = rusqlite::Connection::open(server.data().join("claviger.db")).expect("a database");
     database.query_row("PRAGMA integrity_check", [], |row| row.get(0)).expect("an answer")
+}
+
+#[test]
+fn a_signature_that_was_used_is_refused_after_kill_9_even_when_it_is_dated_ahead() {
+    let mut server = Server::start(&[]);
+    let office = BackOffice::of(&server);
+    let account = office.request("POST", "/v1/accounts").json(&json!({ "kind": "business", "name": "Northwind" })).send().expect(201).json();
+    let account = account["id"].as_str().expect("an id");
+    let wish = json!({ "kind": "hmac", "name": "Import", "refuse_replays": true, "access": { "level": "full" } });
+    let made = made(&office.request("POST", &format!("/v1/accounts/{account}/credentials")).json(&wish).send().expect(201));
+    let date = (jiff::Timestamp::now() + jiff::SignedDuration::from_secs(200)).strftime("%a, %d %b %Y %H:%M:%S GMT").to_string();
+    let mut mac = Hmac::<Sha256>::new_from_slice(made.secret.as_bytes()).expect("any length");
+    mac.update(format!("Date: {date}\nGET / HTTP/1.1").as_bytes());
+    let signature = BASE64.encode(&mac.finalize().into_bytes());
+    let authorization =
+        format!(r#"hmac username="{}", algorithm="hmac-sha256", headers="Date request-line", signature="{signature}""#, made.client_id);
+    let asked = |server: &Server| {
+        let check = Request::get(&server.gateway("/verify/nginx")).header("X-Original-Method", "GET").header("X-Original-URI", "/");
+        check.header("Date", &date).header("Authorization", &authorization).send()
+    };
+    asked(&server).expect(200);
+    server.kill9();
+    server.restart();
+    assert!(asked(&server).expect(401).header("x-claviger-problem").is_some_and(|problem| problem.contains("request_replayed")));
 }
 
 #[test]

@@ -1,5 +1,5 @@
 //! What the server can do: one file per noun, one function per verb. The console renders a verb's result as HTML, the API as JSON.
-use std::{collections::HashMap, hash::Hash, ops::Deref, sync::Arc, time::Duration};
+use std::{collections::HashMap, hash::Hash, ops::Deref, path::Path, sync::Arc, time::Duration};
 
 use claviger_domain::{
     account::{Account, Status},
@@ -169,6 +169,14 @@ impl App {
             dummy_digest,
             clock,
         })))
+    }
+
+    /// Writes used signatures down in `folder`, and takes up those that the process before this one has left there.
+    ///
+    /// # Errors
+    /// When they cannot be read or written.
+    pub fn keep_used_signatures_in(&self, folder: &Path) -> std::io::Result<()> {
+        self.replays.keep_in(folder, self.clock.now())
     }
 
     /// How the public listener is reached, without a trailing slash.

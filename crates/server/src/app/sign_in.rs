@@ -185,6 +185,7 @@ pub async fn sweep(app: &App) -> Result<(), Problem> {
     tx.forget_expired_tokens(now).await?;
     tx.commit_housekeeping().await?;
     app.index.forget_expired_tokens(now);
+    app.replays.sweep(now);
     Ok(sweep_rates(app).await?)
 }
 

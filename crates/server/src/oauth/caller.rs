@@ -29,7 +29,7 @@ impl Caller {
             return Self::operator(app, secret.expose()).await?.ok_or(OauthError::client(by_basic));
         }
         let entry = authenticate_client(app, &id, &secret, context.source).await.map_err(|CannotSay| OauthError::cannot_say())?;
-        entry.map(Self::Client).ok_or(OauthError::client(by_basic))
+        entry.map(|(entry, _)| Self::Client(entry)).ok_or(OauthError::client(by_basic))
     }
 
     async fn operator(app: &App, key: &str) -> Result<Option<Self>, OauthError> {

@@ -84,9 +84,11 @@ async fn answer(app: &App, context: &Context, request: Request) -> Result<TokenS
 async fn state(app: &App, caller: &Caller, token: &Plain) -> Result<Option<TokenState>, CannotSay> {
     let text = token.expose();
     if has_token_form(text) {
-        let Some(claims) = app.tokens.check(text, app.clock.now()) else { return Ok(None) };
+        let now = app.clock.now();
+        let Some(claims) = app.tokens.check(text, now) else { return Ok(None) };
         let Some(entry) = app.index.credential(&claims.sub).await? else { return Ok(None) };
-        if !may_know(caller, entry.account_id) || app.index.is_token_revoked(&claims.jti) || !verify::is_living(app, &entry, None).await? {
+        let ended = !entry.has_living(claims.secret, now) || app.index.is_token_revoked(&claims.jti);
+        if !may_know(caller, entry.account_id) || ended || !verify::is_living(app, &entry, None).await? {
             return Ok(None);
         }
         return Ok(Some(TokenState {

@@ -5,7 +5,10 @@ use axum::{
     http::{HeaderMap, header},
     response::{IntoResponse, Response},
 };
-use claviger_domain::{id::RequestId, secret::Plain};
+use claviger_domain::{
+    id::{RequestId, SecretId},
+    secret::Plain,
+};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -53,8 +56,9 @@ pub(crate) async fn json_token(
 ) -> Result<Response, Problem> {
     let Exchange { client_id, client_secret } = exchange.value;
     let entry = authenticate_client(&app, &client_id, &client_secret, context.source).await.map_err(|CannotSay| Problem::unavailable("token"))?;
-    let entry = entry.ok_or_else(|| Problem { challenge: None, ..Problem::credential_invalid() })?;
-    let access_token = issue(&app, entry.public_id(), entry.words().to_owned()).ok_or_else(|| Problem::internal("a token could not be signed"))?;
+    let (entry, secret) = entry.ok_or_else(|| Problem { challenge: None, ..Problem::credential_invalid() })?;
+    let access_token =
+        issue(&app, entry.public_id(), secret, entry.words().to_owned()).ok_or_else(|| Problem::internal("a token could not be signed"))?;
     Ok(answer(TokenAnswer { access_token, expires_in: LIFETIME, token_type: "Bearer", scope: None }))
 }
 
@@ -97,7 +101,7 @@ async fn exchange(app: &App, context: &Context, headers: &HeaderMap, query: Opti
     let by_basic = basic.is_some();
     let (id, secret) = form.client(basic)?;
     let entry = authenticate_client(app, &id, &secret, context.source).await.map_err(|CannotSay| OauthError::cannot_say())?;
-    let entry = entry.ok_or(OauthError::client(by_basic))?;
+    let (entry, secret) = entry.ok_or(OauthError::client(by_basic))?;
     let all = entry.words().to_owned();
     let granted = match &form.scope {
         None => all,
@@ -111,13 +115,13 @@ async fn exchange(app: &App, context: &Context, headers: &HeaderMap, query: Opti
         }
     };
     let scope = (form.scope.as_deref() != Some(&granted)).then(|| granted.clone());
-    let access_token = issue(app, entry.public_id(), granted).ok_or(OauthError::cannot_say())?;
+    let access_token = issue(app, entry.public_id(), secret, granted).ok_or(OauthError::cannot_say())?;
     Ok(TokenAnswer { access_token, expires_in: LIFETIME, token_type: "Bearer", scope })
 }
 
-fn issue(app: &App, public_id: &str, scope: String) -> Option<String> {
+fn issue(app: &App, public_id: &str, secret: SecretId, scope: String) -> Option<String> {
     let now = app.clock.now();
-    app.tokens.issue(public_id, scope, RequestId::new(now, &*app.chance).to_string(), now)
+    app.tokens.issue(public_id, secret, scope, RequestId::new(now, &*app.chance).to_string(), now)
 }
 
 /// RFC 6749, section 5.1: neither the token nor its absence may be cached.

@@ -111,6 +111,9 @@ async fn judged(app: &App, check: CheckRequest) -> CheckResponse {
     let Some(fields @ Told { http, .. }) = &fields else {
         return written(Reply::not_asked_properly("The check tells of no HTTP request.", &request_id));
     };
+    if attributes.context_extensions.keys().any(|key| key != "require" && key.to_ascii_lowercase().starts_with("require")) {
+        return written(Reply::not_asked_properly("What a route needs stands in the context extension \"require\".", &request_id));
+    }
     let handed = if http.raw_body.is_empty() { http.body.as_bytes() } else { &http.raw_body };
     let question = Question {
         request: schemes::Request { method: &http.method, target: &http.path, fields, client_ip },

@@ -221,6 +221,11 @@ impl Entry {
         })
     }
 
+    /// Whether this secret of its lives.
+    pub(crate) fn has_living(&self, secret: SecretId, now: Timestamp) -> bool {
+        self.proofs(now).any(|(proof, lives)| lives && proof.id == secret)
+    }
+
     fn password_proof(&self) -> Option<&Password> {
         // a password has no overlap: the old one ends when the new one is set
         let first = match &self.proofs {

@@ -35,7 +35,10 @@ pub(crate) async fn answer_forward<B: HandedBody>(app: &App, request: Request<B>
     let request = schemes::Request { method, target, fields: &fields, client_ip: client_ip(headers) };
     // an empty body proves nothing: these gateways hand over one or none, whatever the client sent
     let body = if body.is_empty() { Body::NotSeen } else { Body::Given(&body) };
-    let require = required(parts.uri.query());
+    let Some(require) = required(parts.uri.query()) else {
+        return Reply::not_asked_properly("The address of the check takes ?require= and what the route needs, and nothing else.", &request_id)
+            .into_http();
+    };
     reply::reply(
         app,
         &Question { request, body, require: &require, secure: fields.told("x-forwarded-proto") == Some("https"), request_id: &request_id },
@@ -50,10 +53,12 @@ pub(super) fn client_ip(headers: &HeaderMap) -> Option<IpAddr> {
     last.rsplit(',').next()?.trim().parse().ok()
 }
 
-/// The scopes in `?require=`, joined by blanks.
-fn required(query: Option<&str>) -> String {
-    let pairs: Vec<(String, String)> = query.and_then(|query| serde_urlencoded::from_str(query).ok()).unwrap_or_default();
-    pairs.into_iter().filter(|(name, _)| name == "require").map(|(_, value)| value).collect::<Vec<_>>().join(" ")
+/// The scopes in `?require=`, joined by blanks. None where it asks for something that is no demand, or demands nothing: a demand that is not
+/// understood would be one that is not made.
+fn required(query: Option<&str>) -> Option<String> {
+    let pairs: Vec<(String, String)> = query.map_or(Ok(Vec::new()), serde_urlencoded::from_str).ok()?;
+    let demands = pairs.into_iter().map(|(name, value)| (name == "require" && !value.trim().is_empty()).then_some(value));
+    Some(demands.collect::<Option<Vec<_>>>()?.join(" "))
 }
 
 #[cfg(test)]
@@ -81,7 +86,10 @@ mod tests {
 
     #[test]
     fn what_a_route_needs_is_read_from_the_address_of_the_check() {
-        assert_eq!(required(Some("require=a:b%20c:d&x=y&require=e:f")), "a:b c:d e:f");
-        assert_eq!(required(Some("x=y")) + &required(None), "");
+        assert_eq!(required(Some("require=a:b%20c:d&require=e:f")).as_deref(), Some("a:b c:d e:f"));
+        assert_eq!(required(None).as_deref(), Some(""));
+        for mistaken in ["requires=a:b", "REQUIRE=a:b", "require=", "require=%20", "require", "require=a:b&x=y"] {
+            assert_eq!(required(Some(mistaken)), None, "{mistaken}");
+        }
     }
 }

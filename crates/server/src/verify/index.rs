@@ -2,9 +2,12 @@
 //!
 //! Order is everything here. A change is *published* (`applied`) before it is evicted, and a fill is kept only if it was read at or after
 //! the revision applied, checked under the same lock that evicts ([`Cache`]): so nothing older than an applied change can come to stay.
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, AtomicI64, AtomicU32, AtomicU64, Ordering},
+use std::{
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, AtomicI64, AtomicU32, AtomicU64, Ordering},
+    },
+    time::{Duration, Instant},
 };
 
 use arc_swap::ArcSwapOption;
@@ -46,6 +49,9 @@ pub struct Index {
     revoked: Revoked,
     keys: Arc<KeyRing>,
     reads: AtomicU64,
+    misses: AtomicU64,
+    /// When what is applied was all there was.
+    current_at: Mutex<Instant>,
 }
 
 /// What the log and `/readyz` say.
@@ -85,6 +91,8 @@ impl Index {
             revoked: Revoked::default(),
             keys,
             reads: AtomicU64::new(0),
+            misses: AtomicU64::new(0),
+            current_at: Mutex::new(Instant::now()),
         };
         let (text, _) = index.store.reader().await?.load_catalogue().await?;
         index.catalogue.store(parse_catalogue(text.as_deref())?);
@@ -122,6 +130,16 @@ impl Index {
         self.reads.load(Ordering::Relaxed)
     }
 
+    /// How many questions were for what was not in memory.
+    pub fn misses(&self) -> u64 {
+        self.misses.load(Ordering::Relaxed)
+    }
+
+    /// How long ago what is applied was all that was committed.
+    pub fn revision_age(&self) -> Duration {
+        self.current_at.lock().unwrap_or_else(PoisonError::into_inner).elapsed()
+    }
+
     /// How many credentials are in memory.
     pub fn len(&self) -> usize {
         self.credentials.len()
@@ -138,6 +156,7 @@ impl Index {
     /// When the database is not available.
     pub async fn catch_up(&self) -> Result<Position, StoreError> {
         let round = || async {
+            let begun = Instant::now();
             let mut reader = self.store.log_reader().await?;
             let log = reader.log_after(self.position()).await?;
             if self.gate.mode != Mode::Lease {
@@ -145,7 +164,7 @@ impl Index {
                 reader.assure_primary().await?;
             }
             let position = log.position;
-            self.apply(log).map(|()| position)
+            self.apply(log, begun).map(|()| position)
         };
         self.rounds.join(round).await
     }
@@ -153,9 +172,10 @@ impl Index {
     /// The same within a transaction, for a renewal; gives the revision up to which changes are applied.
     pub(crate) async fn catch_up_in(&self, tx: &mut Tx) -> Result<i64, StoreError> {
         let _no_round = self.rounds.pause().await;
+        let begun = Instant::now();
         let log = tx.log_after(self.position()).await?;
         let rev = log.position.rev;
-        self.apply(log)?;
+        self.apply(log, begun)?;
         Ok(rev)
     }
 
@@ -169,7 +189,7 @@ impl Index {
     }
 
     /// Publishes, then evicts. Nothing can fail or be broken off in between: what was not evicted then would never be.
-    fn apply(&self, log: Log) -> Result<(), StoreError> {
+    fn apply(&self, log: Log, read_at: Instant) -> Result<(), StoreError> {
         let catalogue = log.catalogue.map(|text| parse_catalogue(text.as_deref())).transpose()?;
         if log.replaces_history {
             tracing::error!(from = ?self.position(), to = ?log.position, "the database's history is another one; memory is emptied");
@@ -207,6 +227,7 @@ impl Index {
             tracing::warn!("another epoch was begun: verification answers again");
             self.has_lost.store(false, Ordering::SeqCst);
         }
+        *self.current_at.lock().unwrap_or_else(PoisonError::into_inner) = read_at;
         Ok(())
     }
 
@@ -258,6 +279,7 @@ impl Index {
         if let Some(kept) = self.credentials.get(public_id) {
             return Ok(Some(kept));
         }
+        self.misses.fetch_add(1, Ordering::Relaxed);
         let read = async {
             self.reads.fetch_add(1, Ordering::Relaxed);
             let (loaded, revision) = self.store.prompt_reader().await?.load_credential(public_id).await?;
@@ -271,6 +293,7 @@ impl Index {
         if let Some(kept) = self.accounts.get(&id) {
             return Ok(Some(kept));
         }
+        self.misses.fetch_add(1, Ordering::Relaxed);
         let read = async {
             self.reads.fetch_add(1, Ordering::Relaxed);
             let (account, revision) = self.store.prompt_reader().await?.load_account(id).await?;

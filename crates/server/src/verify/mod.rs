@@ -3,11 +3,11 @@ use std::{borrow::Cow, net::IpAddr};
 
 use claviger_domain::{
     access::{Access, Scope},
-    account::Status,
-    catalogue::{Match, Missing, RoleRules, permits},
+    account::{Lineage, Status},
+    catalogue::{Match, Missing, Operation, RoleRules, permits},
     id::SecretId,
     judge::{self, Refusal},
-    kind::Kind,
+    kind::{KeyRole, Kind},
     schemes::{self, Fields, Presented, Request, signing::Body},
     time::Timestamp,
     token::Purpose,
@@ -186,11 +186,11 @@ impl From<Refusal> for No {
 /// A proven credential, not judged yet.
 struct Proven<'a> {
     entry: Kept<Entry>,
-    /// The secret that it was proven by; None for a token, which says nothing of it, and for a password, of which there is one.
+    /// The secret that it, or its token, was proven by; None for a password, of which there is one.
     secret: Option<SecretId>,
     special: Option<Box<Special>>,
     /// The signature that it was proven by.
-    signed: Option<Box<Signed<'a>>>,
+    signed: Option<Box<signed::Verified<'a>>>,
 }
 
 impl From<Kept<Entry>> for Proven<'_> {
@@ -232,36 +232,38 @@ pub(crate) async fn verify_at<F: Fields>(app: &App, question: &Question<'_, F>, 
 async fn decide<F: Fields>(app: &App, question: &Question<'_, F>, moment: Moment) -> Result<Allowed, No> {
     let (request, now) = (&question.request, moment.now);
     let in_fields = signed::in_fields(app, request.fields)?;
-    let Proven { entry, secret, special, signed } = match (schemes::present(request.fields), in_fields) {
-        (Presented::Nothing, Some(signature)) => Box::pin(signed::prove(app, signature, question, moment)).await?,
-        (_, Some(_)) => return Err(Refusal::SeveralCredentials.into()),
-        (Presented::Nothing, None) => match legacy_body(question) {
-            Some(login) => Box::pin(password(app, &login.username, &login.password, request.client_ip)).await?.into(),
-            None => return Err(Refusal::NoCredential.into()),
-        },
-        (Presented::Several, _) => return Err(Refusal::SeveralCredentials.into()),
-        (Presented::Junk, _) => return Err(Refusal::Unauthenticated.into()),
-        (Presented::Token(token), _) => {
+    let presented = schemes::present(request.fields);
+    let in_body = legacy_body(question).filter(|login| !is_the_same(&presented, login));
+    let Proven { entry, secret, special, signed } = match (presented, in_fields, in_body) {
+        (Presented::Nothing, Some(signature), None) => Box::pin(signed::prove(app, signature, question, moment)).await?,
+        (Presented::Nothing, None, Some(login)) => Box::pin(password(app, &login.username, &login.password, request.client_ip)).await?.into(),
+        (Presented::Nothing, None, None) => return Err(Refusal::NoCredential.into()),
+        (Presented::Several, ..) | (_, Some(_), _) | (_, _, Some(_)) => return Err(Refusal::SeveralCredentials.into()),
+        (Presented::Junk, ..) => return Err(Refusal::Unauthenticated.into()),
+        (Presented::Token(token), ..) => {
             let claims = app.tokens.check(token, now).ok_or(Refusal::Unauthenticated)?;
             let entry = match app.index.in_memory(&claims.sub, moment.reading)? {
                 Some(entry) => entry,
                 None => Box::pin(app.index.credential(&claims.sub)).await?.ok_or(Refusal::Unauthenticated)?,
             };
-            if app.index.is_token_revoked(&claims.jti) {
+            if !entry.has_living(claims.secret, now) || app.index.is_token_revoked(&claims.jti) {
                 return Err(Refusal::Unauthenticated.into());
             }
             let narrowed = narrowed(&claims.scope, &entry);
-            Proven { special: narrowed.map(|scopes| Box::new(Special { narrowed: Some(scopes), ..Special::default() })), ..Proven::from(entry) }
+            Proven {
+                special: narrowed.map(|scopes| Box::new(Special { narrowed: Some(scopes), ..Special::default() })),
+                ..Proven::from((entry, claims.secret))
+            }
         }
-        (Presented::Key(text), _) => secrets::key(app, Purpose::ApiKey, text, moment).await?.into(),
-        (Presented::Pair(pair), _) => secrets::pair(app, &pair, request.client_ip, moment).await?,
-        (Presented::Signed(parameters), _) => Box::pin(signed::prove(app, Signed::Hmac(parameters), question, moment)).await?,
-        (Presented::DraftSigned(parameters), _) => Box::pin(signed::prove(app, Signed::Cavage(parameters), question, moment)).await?,
+        (Presented::Key(text), ..) => secrets::key(app, Purpose::ApiKey, text, moment).await?.into(),
+        (Presented::Pair(pair), ..) => secrets::pair(app, &pair, request.client_ip, moment).await?,
+        (Presented::Signed(parameters), ..) => Box::pin(signed::prove(app, Signed::Hmac(parameters), question, moment)).await?,
+        (Presented::DraftSigned(parameters), ..) => Box::pin(signed::prove(app, Signed::Cavage(parameters), question, moment)).await?,
     };
     let Some((own, kind)) = living(app, &entry, request.client_ip, now).await? else {
         // what a wrong one costs: that it was right must not show in the time
         match &signed {
-            Some(signed) => signed.explain_to_nobody(question, now),
+            Some(verified) => verified.signed.explain_to_nobody(question, now),
             None => secrets::look_up_for_nobody(app, &entry),
         }
         return Err(Refusal::Unauthenticated.into());
@@ -271,16 +273,25 @@ async fn decide<F: Fields>(app: &App, question: &Question<'_, F>, moment: Moment
         id => {
             let acting = app.index.account(id).await?;
             judge::may_act_for(&own.account, kind, acting.as_ref().map(|acting| &acting.account))?;
+            if let Some(acting) = &acting
+                && !are_active(app, &acting.account.lineage).await?
+            {
+                return Err(Refusal::AccountForbidden.into());
+            }
             acting
         }
     };
     let mut allowed = Allowed { entry, own, other, special, rate: None };
     may_call(app, kind, &allowed, question)?;
+    allowed.rate = rate::take(app, allowed.entry.id, now).await.transpose().map_err(No::Limited)?;
+    if let Some(verified) = signed {
+        // last of all: that a signature is right, or was used, is told to nobody who is refused for another reason
+        verified.use_up(app, &allowed.entry, now)?;
+    }
     if allowed.entry.should_note(now) {
         app.uses.note(allowed.entry.id, request, now);
     }
     note_secret(app, &allowed.entry, secret, request.client_ip, now);
-    allowed.rate = rate::take(app, allowed.entry.id, now).await.transpose().map_err(No::Limited)?;
     Ok(allowed)
 }
 
@@ -293,7 +304,13 @@ fn legacy_body<F: Fields>(question: &Question<'_, F>) -> Option<schemes::legacy:
     if body.starts_with(b"m4u") {
         return schemes::legacy::text::parse(body).ok().map(|call| call.login);
     }
-    schemes::legacy::xml::parse(body).ok().map(|call| call.login)
+    let may_be_xml = body.trim_ascii_start().first().is_some_and(|first| matches!(first, b'<' | 0xef));
+    may_be_xml.then(|| schemes::legacy::xml::parse(body).ok()).flatten().map(|call| call.login)
+}
+
+/// Whether the login in the body is the one that stands in the header fields as well.
+fn is_the_same(presented: &Presented<'_>, login: &schemes::legacy::Login) -> bool {
+    matches!(presented, Presented::Pair(pair) if pair.user() == login.username && pair.password() == login.password.expose())
 }
 
 fn note_secret(app: &App, entry: &Entry, secret: Option<SecretId>, client_ip: Option<IpAddr>, now: Timestamp) {
@@ -317,15 +334,15 @@ fn may_call<F: Fields>(app: &App, kind: &Kind, allowed: &Allowed, question: &Que
     if everything && access == &Access::Full {
         return Ok(());
     }
-    let lacking: Vec<&str> = question.require.split([' ', ',']).filter(|word| !word.is_empty()).filter(|word| !everything && !held(word)).collect();
+    let demanded: Vec<&str> = question.require.split([' ', ',']).filter(|word| !word.is_empty()).collect();
+    let lacking: Vec<&str> = demanded.iter().copied().filter(|word| !everything && !held(word)).collect();
     if !lacking.is_empty() {
         return Err(No::Lacking(lacking.join(" ")));
     }
-    let demanded = !question.require.trim().is_empty();
     let Some(catalogue) = app.index.catalogue() else {
         // a client that asked for less than its full access is told on to the upstream; nothing here could judge it
         let narrowed_itself = access == &Access::Full;
-        return if everything || demanded || narrowed_itself { Ok(()) } else { Err(No::Lacking(String::new())) };
+        return if everything || !demanded.is_empty() || narrowed_itself { Ok(()) } else { Err(No::Lacking(least_role(kind, access, None))) };
     };
     let found = catalogue.find(question.request.method, question.request.target);
     let narrowed;
@@ -348,10 +365,17 @@ fn may_call<F: Fields>(app: &App, kind: &Kind, allowed: &Allowed, question: &Que
         // a role that may do everything needs no catalogue entry, but a path that reads one way
         Err(Missing::Unknown) if everything => Ok(()),
         Err(Missing::Unknown | Missing::Role { .. }) => {
-            debug_assert!(!matches!(found, Match::Ambiguous));
-            Err(No::Lacking(String::new()))
+            let operation = if let Match::Operation(operation) = found { Some(operation) } else { None };
+            Err(No::Lacking(least_role(kind, access, operation)))
         }
     }
+}
+
+/// The first of the kind's roles that would do for an operation, or for what nobody described. Nothing for a credential that cannot have roles.
+fn least_role(kind: &Kind, access: &Access, operation: Option<&Operation>) -> String {
+    let Access::Roles(_) = access else { return String::new() };
+    let would_do = |role: &&KeyRole| role.allows.everything || operation.is_some_and(|operation| role.allows.grants(operation));
+    kind.credentials.roles.iter().find(would_do).map(|role| role.id.to_string()).unwrap_or_default()
 }
 
 /// What a token was given, less what its credential has lost since; None: all that the credential has.
@@ -374,12 +398,18 @@ async fn living<'a>(app: &'a App, entry: &Entry, client_ip: Option<IpAddr>, now:
     }
     let Some(own) = app.index.account(entry.account_id).await? else { return Ok(None) };
     let Some(kind) = app.kinds.find(&own.account.kind) else { return Ok(None) };
-    for id in own.account.lineage.iter() {
+    let lives = are_active(app, &own.account.lineage).await? && judge::in_good_standing(&own.account, kind);
+    Ok(lives.then_some((own, kind)))
+}
+
+/// Whether all accounts above one are active.
+async fn are_active(app: &App, lineage: &Lineage) -> Result<bool, CannotSay> {
+    for id in lineage.iter() {
         if app.index.account(id).await?.is_none_or(|above| above.account.status != Status::Active) {
-            return Ok(None);
+            return Ok(false);
         }
     }
-    Ok(judge::in_good_standing(&own.account, kind).then_some((own, kind)))
+    Ok(true)
 }
 
 /// The living credential behind `entry`, or None: what the native legacy operations and the key-management API ask.

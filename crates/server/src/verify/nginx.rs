@@ -30,7 +30,8 @@ pub(crate) async fn nginx(State(app): State<App>, headers: HeaderMap) -> Respons
 pub(crate) async fn answer_nginx(app: &App, headers: &HeaderMap) -> Response<Full<Bytes>> {
     let fields = HeaderFields::with_host(headers, "x-original-host");
     let request_id = request::request_id_from(app, fields.told("x-request-id"));
-    let asked = (fields.told_or("x-original-method", "GET"), fields.told_or("x-original-uri", "/"), fields.told_or("x-claviger-require", ""));
+    // what nginx does not tell is nothing: neither a GET, nor the path `/`; who needs not be asked for it passes without
+    let asked = (fields.told_or("x-original-method", ""), fields.told_or("x-original-uri", ""), fields.told_or("x-claviger-require", ""));
     let (Ok(method), Ok(target), Ok(require)) = asked else {
         let why =
             "The gateway must send X-Original-Method and X-Original-URI, and X-Claviger-Require where it demands something, each once and in UTF-8.";

@@ -1,20 +1,40 @@
-//! Signatures seen before, for credentials that ask that none be accepted twice.
+//! Signatures seen before, for credentials that ask that none be accepted twice. Of this node: each of several remembers its own.
+//!
+//! What is remembered is written down beside memory ([`Journal`]), so that a process that is killed leaves it to the next one.
 use std::{
-    collections::HashMap,
-    sync::{Mutex, PoisonError},
+    collections::{HashMap, hash_map::Entry},
+    io,
+    path::Path,
+    sync::{Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
-use claviger_domain::time::Timestamp;
+use claviger_domain::{id::CredentialId, schemes::signing::Policy, time::Timestamp};
+use foldhash::quality::RandomState;
+use journal::{Journal, Used};
 
-/// The most signatures remembered. When full, nothing more is accepted until some have expired: forgetting one would let it in again.
-const MOST: usize = 1_000_000;
+mod journal;
+
+/// The most signatures remembered, and the most of one credential: so none takes the room of all. What finds no room is not accepted until some
+/// have expired, since forgetting one would let it in again.
+const MOST: usize = 2_000_000;
+const MOST_OF_ONE: usize = MOST / 8;
+/// How long ago the last sweep must be for another one that nobody's clock asked for.
+const PAUSE: Duration = Duration::from_secs(1);
 
 /// See the module.
 #[derive(Debug)]
-pub(crate) struct Replays {
-    started: Timestamp,
-    seen: Mutex<HashMap<[u8; 32], Timestamp>>,
+pub(crate) struct Replays(Mutex<Seen>);
+
+#[derive(Debug)]
+struct Seen {
+    /// What was signed before may have been seen by a process that left nothing written.
+    since: Timestamp,
+    /// Until when each is remembered.
+    of_each: HashMap<CredentialId, HashMap<[u8; 32], Timestamp, RandomState>, RandomState>,
+    count: usize,
+    swept_at: Timestamp,
+    journal: Option<Journal>,
 }
 
 /// What is said of a signature.
@@ -22,29 +42,170 @@ pub(crate) struct Replays {
 pub(crate) enum Answer {
     New,
     Seen,
-    /// The memory is full.
+    /// There is no room for it, or it could not be written down.
     CannotSay,
 }
 
 impl Replays {
+    /// Nothing seen yet, and nothing that is written down.
     pub(crate) fn new(started: Timestamp) -> Self {
-        Self { started, seen: Mutex::default() }
+        Self(Mutex::new(Seen { since: started, of_each: HashMap::default(), count: 0, swept_at: started, journal: None }))
     }
 
-    /// Whether a verified signature, dated `signed_at`, is new; it is not from now on. What was signed before this process started may have
-    /// been seen by its predecessor, and is refused.
-    pub(crate) fn note(&self, key: [u8; 32], signed_at: Timestamp, now: Timestamp, skew: Duration) -> Answer {
+    /// Takes up what the process before this one wrote down in `folder`, and goes on writing there.
+    ///
+    /// # Errors
+    /// When that cannot be read or written.
+    pub(crate) fn keep_in(&self, folder: &Path, now: Timestamp) -> io::Result<()> {
+        let mut seen = self.seen();
+        let (journal, since, used) = Journal::open(folder, seen.since, now)?;
+        used.into_iter().for_each(|used| seen.insert(used));
+        seen.since = since;
+        seen.journal = Some(journal);
+        Ok(())
+    }
+
+    /// Whether a verified signature of this credential, dated `signed_at`, is new; it is not from now on.
+    pub(crate) fn note(&self, credential: CredentialId, key: [u8; 32], signed_at: Timestamp, now: Timestamp) -> Answer {
+        let mut seen = self.seen();
         // HTTP dates have whole seconds
-        if signed_at + Duration::from_secs(1) <= self.started {
+        if signed_at + Duration::from_secs(1) <= seen.since {
             return Answer::Seen;
         }
-        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        if seen.len() >= MOST {
-            seen.retain(|_, until| *until > now);
-            if seen.len() >= MOST {
+        let used = Used { credential, key, until: signed_at + 2 * Policy::default().skew };
+        if !seen.has_room(credential) {
+            if now.since(seen.swept_at) >= PAUSE {
+                seen.sweep(now);
+            }
+            if !seen.has_room(credential) {
                 return Answer::CannotSay;
             }
         }
-        if seen.insert(key, signed_at + 2 * skew).is_some() { Answer::Seen } else { Answer::New }
+        if seen.of_each.get(&credential).is_some_and(|of_it| of_it.contains_key(&key)) {
+            return Answer::Seen;
+        }
+        if let Some(Err(error)) = seen.journal.as_mut().map(|journal| journal.write(&used, now)) {
+            tracing::error!(%error, "a used signature could not be written down");
+            return Answer::CannotSay;
+        }
+        seen.insert(used);
+        Answer::New
+    }
+
+    /// Forgets what no longer could be accepted anyway.
+    pub(crate) fn sweep(&self, now: Timestamp) {
+        self.seen().sweep(now);
+    }
+
+    fn seen(&self) -> MutexGuard<'_, Seen> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Seen {
+    fn has_room(&self, credential: CredentialId) -> bool {
+        self.count < MOST && self.of_each.get(&credential).is_none_or(|of_it| of_it.len() < MOST_OF_ONE)
+    }
+
+    fn insert(&mut self, used: Used) {
+        if let Entry::Vacant(place) = self.of_each.entry(used.credential).or_default().entry(used.key) {
+            place.insert(used.until);
+            self.count += 1;
+        }
+    }
+
+    fn sweep(&mut self, now: Timestamp) {
+        self.of_each.retain(|_, of_it| {
+            of_it.retain(|_, until| *until > now);
+            !of_it.is_empty()
+        });
+        self.count = self.of_each.values().map(HashMap::len).sum();
+        self.swept_at = now;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: Timestamp = Timestamp::from_micros(1_795_000_000_000_000);
+
+    fn credential(number: u8) -> CredentialId {
+        format!("00000000-0000-7000-8000-0000000000{number:02x}").parse().expect("an id")
+    }
+
+    fn key(number: usize) -> [u8; 32] {
+        let mut key = [0; 32];
+        key[..8].copy_from_slice(&number.to_be_bytes());
+        key
+    }
+
+    fn seconds(count: u64) -> Duration {
+        Duration::from_secs(count)
+    }
+
+    #[test]
+    fn one_credential_does_not_take_the_room_of_another_and_gets_it_back_with_time() {
+        let (replays, later) = (Replays::new(NOW), NOW + seconds(1));
+        for number in 0..MOST_OF_ONE {
+            assert_eq!(replays.note(credential(1), key(number), later, later), Answer::New);
+        }
+        assert_eq!(replays.note(credential(1), key(MOST_OF_ONE), later, later), Answer::CannotSay);
+        assert_eq!(replays.note(credential(2), key(0), later, later), Answer::New);
+        let much_later = later + seconds(601);
+        assert_eq!(replays.note(credential(1), key(MOST_OF_ONE), much_later, much_later), Answer::New);
+        assert_eq!(replays.seen().count, 1, "what could not be accepted any more is forgotten");
+    }
+
+    #[test]
+    fn what_a_killed_process_accepted_the_next_one_refuses_whenever_it_was_dated() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let start = |at: Timestamp| {
+            let replays = Replays::new(at);
+            replays.keep_in(folder.path(), at).expect("kept");
+            replays
+        };
+        let first = start(NOW);
+        let ahead = NOW + seconds(200);
+        assert_eq!(first.note(credential(1), key(1), ahead, NOW + seconds(1)), Answer::New);
+        assert_eq!(first.note(credential(1), key(2), NOW + seconds(2), NOW + seconds(2)), Answer::New);
+        // half a line, as a full disk would leave it
+        let file = std::fs::read_dir(folder.path()).expect("a folder").next().expect("one file").expect("its name").path();
+        let mut text = std::fs::read(&file).expect("read");
+        text.extend_from_slice(&[1; 5]);
+        std::fs::write(&file, text).expect("written");
+
+        let at = NOW + seconds(5);
+        let second = start(at);
+        assert_eq!(second.note(credential(1), key(1), ahead, at), Answer::Seen);
+        assert_eq!(second.note(credential(1), key(2), NOW + seconds(2), at), Answer::Seen);
+        assert_eq!(second.note(credential(2), key(1), ahead, at), Answer::New, "another's");
+        assert_eq!(second.note(credential(1), key(3), NOW + seconds(4), at), Answer::New, "signed before it started, and seen by nobody");
+        assert_eq!(
+            second.note(credential(1), key(4), NOW + Duration::ZERO - seconds(2), at),
+            Answer::Seen,
+            "the very first may have had a predecessor"
+        );
+
+        // over a change of files, and long past it
+        let much_later = NOW + seconds(1_000);
+        assert_eq!(second.note(credential(1), key(5), much_later, much_later), Answer::New);
+        let third = start(much_later + seconds(1));
+        assert_eq!(third.note(credential(1), key(5), much_later, much_later + seconds(1)), Answer::Seen);
+        let last = NOW + seconds(10_000);
+        assert_eq!(third.note(credential(1), key(6), last, last), Answer::New);
+        assert!(std::fs::read_dir(folder.path()).expect("a folder").count() <= 2, "old ones are removed");
+    }
+
+    #[test]
+    fn what_cannot_be_written_down_is_not_accepted() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let replays = Replays::new(NOW);
+        replays.keep_in(&folder.path().join("used"), NOW).expect("kept");
+        std::fs::remove_dir_all(folder.path().join("used")).expect("removed");
+        std::fs::write(folder.path().join("used"), "in the way").expect("written");
+        let later = NOW + seconds(2_000);
+        assert_eq!(replays.note(credential(1), key(1), later, later), Answer::CannotSay);
+        assert_eq!(replays.note(credential(1), key(1), later, later), Answer::CannotSay, "and so not remembered as used either");
     }
 }

@@ -111,8 +111,13 @@ pub(crate) async fn authenticate_key(app: &App, text: &str, client_ip: Option<Ip
     }
 }
 
-/// The living client credential with this id and secret; None for unknown, wrong, ended and suspended alike, after the same work.
-pub(crate) async fn authenticate_client(app: &App, id: &str, presented: &Plain, client_ip: Option<IpAddr>) -> Result<Option<Kept<Entry>>, CannotSay> {
+/// The living client credential with this id and secret, and which of its secrets that is; None for unknown, wrong, ended and suspended alike, after the same work.
+pub(crate) async fn authenticate_client(
+    app: &App,
+    id: &str,
+    presented: &Plain,
+    client_ip: Option<IpAddr>,
+) -> Result<Option<(Kept<Entry>, SecretId)>, CannotSay> {
     let moment = Moment::now(app);
     let is_ours = || app.format.is_public_id(Purpose::Client, id) && app.format.is_secret(presented.expose());
     let in_memory = app.index.in_memory(id, moment.reading)?;
@@ -122,7 +127,7 @@ pub(crate) async fn authenticate_client(app: &App, id: &str, presented: &Plain, 
                 return Ok(None);
             }
             note_secret(app, &entry, Some(secret), client_ip, moment.now);
-            Ok(Some(entry))
+            Ok(Some((entry, secret)))
         }
         Err(No::CannotSay) => Err(CannotSay),
         Err(_) => Ok(None),

@@ -7,13 +7,13 @@ use claviger_domain::{
     schemes::{
         Fields, cavage, hmac,
         message_signatures::{self, Site, Unreadable},
-        signing::{self, Algorithm, Explanation, Failure, Key, Verified},
+        signing::{self, Algorithm, Explanation, Failure, Key},
     },
     time::Timestamp,
     token::Purpose,
 };
 
-use super::{Moment, No, Proven, Question, RefusedSignature, Special, entry::nobodys_key, replays};
+use super::{Entry, Moment, No, Proven, Question, RefusedSignature, Special, entry::nobodys_key, replays};
 use crate::app::App;
 
 /// What a signed request says of its signature.
@@ -21,6 +21,26 @@ pub(super) enum Signed<'a> {
     Hmac(hmac::Parameters<'a>),
     Cavage(cavage::Parameters<'a>),
     Message(message_signatures::Parameters<'a>),
+}
+
+/// A signature that is right.
+pub(super) struct Verified<'a> {
+    pub(super) signed: Signed<'a>,
+    signed_at: Timestamp,
+}
+
+impl Verified<'_> {
+    /// Uses it up, where it may not come twice.
+    pub(super) fn use_up(&self, app: &App, entry: &Entry, now: Timestamp) -> Result<(), No> {
+        if !entry.refuse_replays && !self.signed.has_nonce() {
+            return Ok(());
+        }
+        match app.replays.note(entry.id, self.signed.replay_key(), self.signed_at, now) {
+            replays::Answer::New => Ok(()),
+            replays::Answer::Seen => Err(Refusal::Replayed.into()),
+            replays::Answer::CannotSay => Err(No::CannotSay),
+        }
+    }
 }
 
 /// The signature in `Signature` and `Signature-Input`, if it names a key of ours: others there are the business of others.
@@ -72,7 +92,13 @@ impl Signed<'_> {
         matches!(self, Self::Message(message_signatures::Parameters { nonce: Some(_), .. }))
     }
 
-    fn check<F: Fields>(&self, question: &Question<'_, F>, key: &Key, now: Timestamp, policy: &signing::Policy) -> Result<Verified, Failure> {
+    fn check<F: Fields>(
+        &self,
+        question: &Question<'_, F>,
+        key: &Key,
+        now: Timestamp,
+        policy: &signing::Policy,
+    ) -> Result<signing::Verified, Failure> {
         let (request, body) = (&question.request, question.body);
         match self {
             Self::Hmac(parameters) => hmac::check(parameters, request, body, key, now, policy),
@@ -118,15 +144,13 @@ pub(super) async fn prove<'a, F: Fields>(app: &App, signed: Signed<'a>, question
         match signed.check(question, key, now, &policy) {
             Ok(verified) => {
                 let entry = entry.clone().ok_or(Refusal::Unauthenticated)?;
-                if entry.refuse_replays || signed.has_nonce() {
-                    match app.replays.note(signed.replay_key(), verified.signed_at, now, policy.skew) {
-                        replays::Answer::New => {}
-                        replays::Answer::Seen => return Err(Refusal::Replayed.into()),
-                        replays::Answer::CannotSay => return Err(No::CannotSay),
-                    }
-                }
                 let special = verified.content_digest.map(|digest| Box::new(Special { content_digest: Some(digest.text()), ..Special::default() }));
-                return Ok(Proven { secret, special, signed: Some(Box::new(signed)), ..Proven::from(entry) });
+                return Ok(Proven {
+                    secret,
+                    special,
+                    signed: Some(Box::new(Verified { signed, signed_at: verified.signed_at })),
+                    ..Proven::from(entry)
+                });
             }
             Err(why) => failure = Some(why),
         }

@@ -87,10 +87,14 @@ async fn verifications_are_counted_by_verdict_and_reason() {
     world.use_token("junk", &acme).await;
     let request = axum::http::Request::get("/metrics").body(axum::body::Body::empty()).expect("a request");
     let text = world.at_gateway(request).await.text();
-    for (verdict, reason, count) in
-        [("allowed", "", 3), ("refused", "credential_required", 1), ("refused", "credential_invalid", 1), ("cannot_say", "", 0)]
-    {
-        let line = format!("claviger_verifications_total{{verdict=\"{verdict}\",reason=\"{reason}\"}} {count}");
+    for (verdict, reason, kind, count) in [
+        ("allowed", "", "client", 3),
+        ("allowed", "", "hmac", 0),
+        ("refused", "credential_required", "", 1),
+        ("refused", "credential_invalid", "", 1),
+        ("cannot_say", "", "", 0),
+    ] {
+        let line = format!("claviger_verifications_total{{verdict=\"{verdict}\",reason=\"{reason}\",kind=\"{kind}\"}} {count}");
         assert!(text.lines().any(|found| found == line), "{line}: {text}");
     }
     assert!(!text.contains(&made.public_id) && !text.contains(&acme), "no label is a credential or an account");

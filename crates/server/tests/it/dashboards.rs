@@ -28,7 +28,7 @@ impl Samples {
     fn check(&self, place: &str, expression: &str) -> BTreeSet<String> {
         let is_word = |c: char| c.is_ascii_alphanumeric() || c == '_';
         let mut used = BTreeSet::new();
-        for (at, _) in expression.match_indices("claviger_") {
+        for (at, _) in ["claviger_", "process_"].iter().flat_map(|prefix| expression.match_indices(prefix)) {
             let rest = &expression[at..];
             let (name, after) = rest.split_at(rest.find(|c| !is_word(c)).unwrap_or(rest.len()));
             let labels = self.0.get(name).unwrap_or_else(|| panic!("{place}: there is no {name}"));

@@ -43,6 +43,26 @@ async fn what_a_route_needs_comes_from_the_address_of_the_check_and_never_from_t
     assert_eq!(refused.header("www-authenticate"), challenge);
     let claiming: Vec<_> = fields.iter().copied().chain([("x-claviger-require", "orders:read")]).collect();
     forward(&world, "/verify/forward", &claiming).await.assert_problem_of_a_check(403, "insufficient_scope");
+    for mistaken in ["requires=orders:read", "REQUIRE=orders:read", "require=", "require=orders:read&x=y"] {
+        forward(&world, &format!("/verify/forward?{mistaken}"), &fields).await.assert_problem_of_a_check(400, "header_invalid");
+    }
+    forward(&world, "/verify/forward?require=,", &fields).await.assert_problem_of_a_check(403, "insufficient_scope");
+}
+
+#[tokio::test]
+async fn what_nginx_does_not_say_is_not_guessed() {
+    let world = World::sqlite().await;
+    let key = limited(&world).await;
+    let catalogue = "openapi: 3.1.0\ninfo: { title: Orders, version: '1' }\npaths:\n  /:\n    get: { security: [{ oauth: ['orders:read'] }], responses: {} }\n\
+                     components: { securitySchemes: { oauth: { type: oauth2, flows: { clientCredentials: { tokenUrl: /t, scopes: { 'orders:read': Read } } } } } }";
+    let imported = world.operator().send(axum::http::Method::PUT, "/v1/catalogue?accept=true", Some("application/yaml"), catalogue.into()).await;
+    assert_eq!(imported.status, 200, "{imported:?}");
+    let (method, uri) = (("x-original-method", "GET"), ("x-original-uri", "/"));
+    for (fields, status) in [(vec![method, uri], 200), (vec![], 403), (vec![method], 403), (vec![uri], 403), (vec![method, uri, uri], 403)] {
+        let with_key: Vec<_> = fields.iter().copied().chain([("x-api-key", key.as_str())]).collect();
+        let answer = forward(&world, "/verify/nginx", &with_key).await;
+        assert_eq!(answer.status, status, "{fields:?} {answer:?}");
+    }
 }
 
 #[tokio::test]

@@ -1,5 +1,5 @@
 //! Who cannot prove a living credential learns nothing about it: the same status, headers and bytes.
-use claviger_domain::token::Purpose;
+use claviger_domain::{id::SecretId, token::Purpose};
 use claviger_server::clock::OsChance;
 use serde_json::json;
 
@@ -83,7 +83,7 @@ on_both_engines! {
         world.change(&partner, json!({ "status": "suspended" })).await;
         // signed by us, for a client that never was
         let unknown = world.app.format.public_id(Purpose::Client, &OsChance);
-        let of_nobody = world.app.tokens.issue(&unknown, "*".into(), "jti".into(), world.app.clock.now()).expect("signed");
+        let of_nobody = world.app.tokens.issue(&unknown, SecretId::from_bytes([7; 16]), "*".into(), "jti".into(), world.app.clock.now()).expect("signed");
         tokens.push(("unknown id", acme.clone(), of_nobody));
         let good = world.token(&living).await;
         tokens.push(("bad signature", acme.clone(), format!("{}AAAA", &good[..good.len() - 4])));

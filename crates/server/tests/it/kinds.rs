@@ -72,6 +72,11 @@ on_both_engines! {
             assert_eq!(may("GET", "/users/7").await, user, "{held}");
             assert_eq!(may("GET", "/nowhere").await, unknown, "{held}");
         }
+        // what would do is named: the least of the roles
+        for (held, method, path, role) in [(json!([]), "GET", "/orders", "viewer"), (json!(["viewer"]), "POST", "/orders", "GL"), (json!(["GL"]), "GET", "/users/7", "admin"), (json!([]), "GET", "/nowhere", "admin")] {
+            roles(held).await;
+            assert_eq!(verdict(&world, method, path, json!({ "X-API-Key": secret })).await["missing"], json!([role]), "{method} {path}");
+        }
         roles(json!(["viewer"])).await;
         for path in ["/orders/", "//orders", "/./orders", "/%6Frders", "/orders%2F"] {
             assert!(!may("GET", path).await, "{path}");
@@ -157,22 +162,40 @@ on_both_engines! {
         let (id, public_id, first) = (text(&made, "id"), text(&made, "public_id"), text(&made, "secret"));
         let path = format!("/v1/accounts/{organisation}/credentials/{id}");
         let works = async |secret: &str| world.exchange(public_id, secret).await.status == 200;
+        let token = async |secret: &str| text(&world.exchange(public_id, secret).await.json(), "access_token").to_owned();
+        let is_good = async |token: &str| {
+            let good = allowed(&world, "GET", "/", json!({ "Authorization": format!("Bearer {token}") })).await;
+            let active = world.operator().form("/oauth2/introspect", &[("token", token)]).await.json()["active"] == true;
+            assert_eq!(good, active, "introspection says the same");
+            good
+        };
+        let of_first = token(first).await;
+        assert!(is_good(&of_first).await);
         let second = world.operator().post(&format!("{path}/rotate"), json!({})).await.json();
         let second = text(&second, "secret");
         assert!(!works(first).await && works(second).await);
+        assert!(!is_good(&of_first).await, "tokens end with the secret that they were given for");
+        let of_second = token(second).await;
         let third = world.operator().post(&format!("{path}/rotate"), json!({ "overlap_seconds": 3600 })).await.json();
         let third = text(&third, "secret");
         assert!(works(second).await && works(third).await);
+        assert!(is_good(&of_second).await, "while both live, tokens of both do");
         assert_eq!(world.operator().get(&path).await.json()["secrets"].as_array().map(Vec::len), Some(2));
-        world.advance(3601);
+        world.advance(3500);
+        let (late_of_second, of_third) = (token(second).await, token(third).await);
+        assert!(is_good(&late_of_second).await && is_good(&of_third).await);
+        world.advance(101);
         assert!(!works(second).await && works(third).await);
+        assert!(!is_good(&late_of_second).await && is_good(&of_third).await);
         let fourth = world.operator().post(&format!("{path}/rotate"), json!({ "overlap_seconds": 3600 })).await.json();
         assert_eq!(world.operator().post(&format!("{path}/settle"), json!({ "keep": "old" })).await.status, 204);
         assert!(works(third).await && !works(text(&fourth, "secret")).await);
+        let of_third = token(third).await;
         assert_eq!(world.operator().post(&format!("{path}/rotate"), json!({ "overlap_seconds": 604_801 })).await.status, 422);
         let fifth = world.operator().post(&format!("{path}/rotate"), json!({ "overlap_seconds": 3600 })).await.json();
         assert_eq!(world.operator().post(&format!("{path}/settle"), json!({ "keep": "new" })).await.status, 204);
         assert!(!works(third).await && works(text(&fifth, "secret")).await);
+        assert!(!is_good(&of_third).await);
         let revoked = world.operator().post(&format!("{path}/revoke"), json!({ "reason": "not_needed" })).await.json();
         assert_eq!((text(&revoked, "state"), &revoked["ended"]["reason"]), ("revoked", &json!("not_needed")));
         assert!(!works(text(&fifth, "secret")).await);
@@ -209,6 +232,13 @@ on_both_engines! {
         for stranger in [&top, &right] {
             assert_eq!(act(Some(stranger)).await["reason"], "account_forbidden");
         }
+        let below = world.account_under("messaging", "Below", Some(&deep)).await;
+        assert_eq!(act(Some(&below)).await["principal"]["acting_account_id"], json!(below));
+        world.change(&deep, json!({ "status": "suspended" })).await;
+        for gone in [&deep, &below] {
+            assert_eq!(act(Some(gone)).await["reason"], "account_forbidden", "suspended, or below what is");
+        }
+        assert_eq!(act(None).await["verdict"], "allowed");
     }
 
     async fn a_chosen_password_works_until_it_is_changed(world) {
@@ -300,6 +330,58 @@ async fn a_credential_can_ask_that_the_same_signature_be_refused_twice() {
 }
 
 #[tokio::test]
+async fn of_a_signature_nothing_is_told_to_who_is_refused_anyway() {
+    let world = World::sqlite().await;
+    let account = world.account("messaging", "Acme").await;
+    let made = create(&world, &account, json!({ "kind": "hmac", "name": "Import", "refuse_replays": true })).await;
+    let request = signed(text(&made, "public_id"), text(&made, "secret"), "GET", "/v1");
+    world.change(&account, json!({ "status": "suspended" })).await;
+    for _ in 0..2 {
+        assert_eq!(
+            verdict(&world, "GET", "/v1", request.clone()).await["reason"],
+            "credential_invalid",
+            "neither that it is right nor that it was used"
+        );
+    }
+    world.change(&account, json!({ "status": "active" })).await;
+    assert!(allowed(&world, "GET", "/v1", request.clone()).await, "what was refused was not used");
+    assert_eq!(verdict(&world, "GET", "/v1", request).await["reason"], "request_replayed");
+}
+
+#[tokio::test]
+async fn a_login_in_the_body_is_a_credential_like_any_other() {
+    let world = World::sqlite().await;
+    let account = world.account("messaging", "Acme").await;
+    create(&world, &account, json!({ "kind": "legacy", "username": "abcde", "password": "Secret1" })).await;
+    let pair = create(&world, &account, json!({ "kind": "basic", "name": "Import" })).await;
+    let login = |password: &str| {
+        format!(
+            "<sendMessages xmlns=\"http://xml.m4u.com.au/2009\"><authentication><userId>abcde</userId><password>{password}</password></authentication></sendMessages>"
+        )
+    };
+    let asked = async |authorization: Option<String>, body: &str| {
+        let headers = authorization.map_or(json!({}), |value| json!({ "Authorization": value }));
+        let answer = world.ask(json!({ "method": "POST", "path": "/", "headers": headers, "body": BASE64.encode(body.as_bytes()) })).await.json();
+        answer["reason"].as_str().map_or_else(|| text(&answer, "verdict").to_owned(), str::to_owned)
+    };
+    let other = basic(text(&pair, "public_id"), text(&pair, "secret"));
+    assert_eq!(asked(None, &login("Secret1")).await, "allowed");
+    assert_eq!(asked(None, &login("Secret2")).await, "credential_invalid");
+    assert_eq!(asked(Some(other.clone()), "<orders/>").await, "allowed");
+    for body in [
+        login("Secret1"),
+        login("Secret2"),
+        format!("\n {}", login("Secret2")),
+        "m4u\r\nUSER=abcde\r\nPASSWORD=Secret1\r\nMESSAGES\r\n.\r\n".to_owned(),
+    ] {
+        assert_eq!(asked(Some(other.clone()), &body).await, "several_credentials", "{body}");
+    }
+    assert_eq!(asked(Some("Bearer junk".to_owned()), &login("Secret1")).await, "several_credentials");
+    assert_eq!(asked(Some(basic("abcde", "Secret1")), &login("Secret1")).await, "allowed", "the same one twice is one");
+    assert_eq!(asked(Some(basic("abcde", "Secret1")), &login("Secret2")).await, "several_credentials");
+}
+
+#[tokio::test]
 async fn a_gateway_may_demand_scopes_for_a_route_without_any_catalogue() {
     let world = World::sqlite().await;
     let account = world.account("business", "Acme").await;
@@ -313,9 +395,16 @@ async fn a_gateway_may_demand_scopes_for_a_route_without_any_catalogue() {
     assert_eq!(refused.status, 403);
     assert!(refused.header("www-authenticate").contains("scope=\"orders:write\""), "{refused:?}");
     assert!(refused.header("x-claviger-problem").contains("orders:write"), "{refused:?}");
-    let asked =
-        world.ask(json!({ "method": "GET", "path": "/", "headers": { "x-api-key": text(&made, "secret") }, "require": ["orders:read"] })).await;
-    assert_eq!(asked.json()["verdict"], "allowed");
+    let asked = async |require: Value| {
+        let question = json!({ "method": "GET", "path": "/", "headers": { "x-api-key": text(&made, "secret") }, "require": require });
+        world.ask(question).await.json()["verdict"].clone()
+    };
+    assert_eq!(asked(json!(["orders:read"])).await, "allowed");
+    // a demand of nothing is none, and allows nothing
+    for nothing in [" ", ",", " , ,"] {
+        assert_eq!(asked(json!([nothing])).await, "refused", "{nothing:?}");
+        assert_eq!(world.nginx(&[("x-api-key", key), ("x-claviger-require", nothing.as_bytes())]).await.status, 403, "{nothing:?}");
+    }
 }
 
 #[tokio::test]

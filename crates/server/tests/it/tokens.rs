@@ -1,5 +1,5 @@
 //! Tokens that are not ours, or no longer: every one is refused, and none costs the store a read.
-use claviger_domain::time::Timestamp;
+use claviger_domain::{id::SecretId, time::Timestamp};
 use data_encoding::BASE64URL_NOPAD;
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use serde_json::{Value, json};
@@ -33,8 +33,14 @@ impl Issued {
         let issuer = "http://claviger.test";
         json!({
             "iss": issuer, "aud": issuer, "sub": self.public_id, "client_id": self.public_id,
-            "iat": START.seconds(), "exp": START.seconds() + 3600, "jti": "x", "scope": "*",
+            "iat": START.seconds(), "exp": START.seconds() + 3600, "jti": "x", "scope": "*", "claviger_secret": self.secret(),
         })
+    }
+
+    /// The secret that the token was given for.
+    fn secret(&self) -> Value {
+        let claims = BASE64URL_NOPAD.decode(self.token.split('.').nth(1).expect("claims").as_bytes()).expect("base64url");
+        serde_json::from_slice::<Value>(&claims).expect("JSON")["claviger_secret"].clone()
     }
 
     fn header(&self) -> Header {
@@ -113,7 +119,7 @@ async fn a_token_that_another_key_signed_or_none_is_refused() {
 
     // another installation, the same issuer and the same client id
     let other = World::sqlite().await;
-    let foreign = other.app.tokens.issue(&issued.public_id, "*".into(), "x".into(), START).expect("signed");
+    let foreign = other.app.tokens.issue(&issued.public_id, SecretId::from_bytes([7; 16]), "*".into(), "x".into(), START).expect("signed");
     issued.assert_refused("another key", &foreign).await;
     let ring = std::fs::read_to_string(other.folder.path().join("keyring.json")).expect("a key ring");
     let ring: Value = serde_json::from_str(&ring).expect("JSON");

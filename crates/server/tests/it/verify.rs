@@ -1,4 +1,5 @@
 //! Verification's two contracts: nginx's `auth_request`, and the JSON one.
+use claviger_domain::id::SecretId;
 use claviger_testkit::{
     postgres::{Cluster, Fsync},
     soon::{DEADLINE, assert_soon_async},
@@ -177,7 +178,9 @@ async fn without_its_postgres_verification_cannot_say_and_never_says_invalid() {
     let world = World::at(format!("http://{}", crate::common::HOST), Some(cluster.fresh_database())).await;
     let (hot, hot_bearer) = made(&world).await;
     let cold = world.credential(&hot.account).await;
-    let cold_token = world.app.tokens.issue(&cold.public_id, "*".into(), "x".into(), world.app.clock.now()).expect("signed");
+    let secrets = world.operator().get(&format!("/v1/accounts/{}/credentials/{}", cold.account, cold.id)).await.json()["secrets"].clone();
+    let secret: SecretId = secrets[0]["id"].as_str().and_then(|id| id.parse().ok()).expect("its secret");
+    let cold_token = world.app.tokens.issue(&cold.public_id, secret, "*".into(), "x".into(), world.app.clock.now()).expect("signed");
     let hot_token = hot_bearer.strip_prefix("Bearer ").expect("a token").to_owned();
     assert_eq!(world.use_token(&hot_token, &hot.account).await.status, 200);
     cluster.stop();
