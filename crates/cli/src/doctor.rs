@@ -70,7 +70,7 @@ async fn examine(app: &App, wished: Option<u32>, found: &mut Vec<Finding>) -> an
     let cluster = reader.cluster().await?;
     drop(reader);
     found.push(Well(format!("database: {}, revision {}", app.store.engine_name(), cluster.position.rev)));
-    found.extend(of_the_database(&about, &cluster));
+    found.extend(of_the_database(&about, &cluster, app.store.is_shared()));
     if let Some(now) = about.now {
         // it was read some time between the two: at which end of that time the difference is greatest
         let skew = answered.since(now).max(now.since(asked));
@@ -91,9 +91,13 @@ async fn examine(app: &App, wished: Option<u32>, found: &mut Vec<Finding>) -> an
     Ok(())
 }
 
-fn of_the_database(about: &About, cluster: &Cluster) -> Vec<Finding> {
-    // openly is only ever spoken to this machine, or when the URL says so
-    let mut found = vec![Well(format!("the connection is {}encrypted", if about.encrypted { "" } else { "not " }))];
+/// `is_shared`: whether it is reached over a connection.
+fn of_the_database(about: &About, cluster: &Cluster, is_shared: bool) -> Vec<Finding> {
+    let mut found = Vec::new();
+    if is_shared {
+        // openly is only ever spoken to this machine, or when the URL says so
+        found.push(Well(format!("the connection is {}encrypted", if about.encrypted { "" } else { "not " })));
+    }
     if about.waits_for_the_disk() {
         found.push(Well(format!("a commit waits for: {}", about.waits_for)));
     }

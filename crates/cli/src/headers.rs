@@ -6,7 +6,7 @@ use anyhow::{Context, bail};
 /// The fields of a request.
 #[derive(clap::Args)]
 pub(crate) struct Headers {
-    /// A header field, such as 'X-API-Key: …'; @FILE takes fields from a file, @- from standard input. Repeatable
+    /// A header field, such as 'X-API-Key: …', or 'Accept;' for an empty one; @FILE takes fields from a file, @- from standard input. Repeatable
     #[arg(short = 'H', long = "header", value_name = "FIELD")]
     fields: Vec<String>,
     /// A file of header fields, one a line, so that no secret stands in the process list; - is standard input
@@ -55,7 +55,9 @@ fn read_file(file: &str, into: &mut Vec<(String, String)>) -> anyhow::Result<()>
 }
 
 fn parse(text: &str) -> anyhow::Result<(String, String)> {
-    let Some((name, value)) = text.split_once(':') else { bail!("a header field is written `Name: value`") };
+    // curl's form of an empty field
+    let empty = || text.trim_end().strip_suffix(';').map(|name| (name, ""));
+    let Some((name, value)) = text.split_once(':').or_else(empty) else { bail!("a header field is written `Name: value`") };
     let (name, value) = (name.trim(), value.trim());
     if hyper::header::HeaderName::try_from(name).is_err() || hyper::header::HeaderValue::try_from(value).is_err() {
         bail!("it has characters that no header field can have");
@@ -72,7 +74,9 @@ mod tests {
         let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
         assert_eq!(parse("Authorization:Basic a:b ").expect("a field"), pair("Authorization", "Basic a:b"));
         assert_eq!(parse("X-Empty:").expect("a field"), pair("X-Empty", ""));
-        for wrong in ["hunter2", "a b: hunter2", ": hunter2", "a: hunter2\r\nb: c"] {
+        assert_eq!(parse("Accept;").expect("a field"), pair("Accept", ""));
+        assert_eq!(parse("Accept: a;").expect("a field"), pair("Accept", "a;"));
+        for wrong in ["hunter2", "hunter2 hunter2;", "hunter2;q=1", "a b: hunter2", ": hunter2", "a: hunter2\r\nb: c"] {
             let said = format!("{:#}", parse(wrong).expect_err(wrong));
             assert!(!said.contains("hunter2"), "{said}");
         }

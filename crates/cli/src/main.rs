@@ -4,6 +4,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 mod bench;
+mod body;
 mod check;
 mod client;
 mod demo;
@@ -22,7 +23,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// The keeper of keys: a self-hosted hub for API credentials.
 #[derive(Parser)]
-#[command(version, propagate_version = true)]
+#[command(name = "claviger", version, propagate_version = true)]
 struct Cli {
     #[command(subcommand)]
     command: Command,

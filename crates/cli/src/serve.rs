@@ -29,6 +29,9 @@ use crate::{
     print, settings,
 };
 
+/// In the data folder.
+const KEY_RING: &str = "keyring.json";
+
 /// Serves until SIGTERM or Ctrl-C, then lets what is being answered finish.
 pub(crate) async fn run(flags: &settings::Flags) -> anyhow::Result<()> {
     print::start_log("info");
@@ -119,7 +122,8 @@ impl Server {
         };
         let syslog = syslog_socket.as_ref().map(UdpSocket::local_addr).transpose()?;
         let issuer = settings.public_url.clone().unwrap_or_else(|| url(public_address));
-        let app = open(settings, issuer).await?;
+        let keys = KeyRing::open_or_create(&data.join(KEY_RING), &OsChance).with_context(|| format!("in {}", data.display()))?;
+        let app = open(settings, issuer, keys).await?;
         app.keep_used_signatures_in(&data).with_context(|| format!("used signatures cannot be kept in {}", data.display()))?;
         let membership = Membership::begin(app.clone(), advertised(&app, gateway_address).await?, Some(&data)).await?;
         tokio::select! {
@@ -166,7 +170,7 @@ impl Server {
     }
 }
 
-/// The app, for commands that run beside a server.
+/// The app, for commands that run beside a server. None of them makes an installation: in a folder that was mistyped they would be about another one.
 pub(crate) async fn beside(flags: &settings::Flags) -> anyhow::Result<App> {
     print::start_log("warn");
     open_beside(flags.resolve()?).await
@@ -174,19 +178,29 @@ pub(crate) async fn beside(flags: &settings::Flags) -> anyhow::Result<App> {
 
 /// The same with these settings.
 pub(crate) async fn open_beside(settings: Settings) -> anyhow::Result<App> {
-    make_folder(settings.data.as_deref().context("no data folder is set")?)?;
+    let data = settings.data.clone().context("no data folder is set")?;
+    let path = data.join(KEY_RING);
+    anyhow::ensure!(
+        path.try_exists().with_context(|| format!("in {}", data.display()))?,
+        "there is no key ring in {}: name the data folder of your server with --data; `claviger serve` makes a new one",
+        data.display()
+    );
+    let keys = KeyRing::open(&path).with_context(|| format!("in {}", data.display()))?;
     let issuer = settings.public_url.clone().or_else(|| settings.public.map(url)).unwrap_or_default();
-    open(settings, issuer).await
+    open(settings, issuer, keys).await
 }
 
-async fn open(settings: Settings, issuer: String) -> anyhow::Result<App> {
+/// The account kinds in force.
+pub(crate) fn kinds(settings: &Settings) -> anyhow::Result<Kinds> {
+    let kinds = Kinds::built_in()?;
+    let Some(path) = &settings.kinds else { return Ok(kinds) };
+    let text = std::fs::read_to_string(path).with_context(|| format!("cannot read the account kinds in {}", path.display()))?;
+    kinds.extended_by(&text).with_context(|| format!("in {}", path.display()))
+}
+
+async fn open(settings: Settings, issuer: String, keys: KeyRing) -> anyhow::Result<App> {
     let data = settings.data.clone().context("no data folder is set")?;
-    let keys = KeyRing::open_or_create(&data.join("keyring.json"), &OsChance).with_context(|| format!("in {}", data.display()))?;
-    let mut kinds = Kinds::built_in()?;
-    if let Some(path) = &settings.kinds {
-        let text = std::fs::read_to_string(path).with_context(|| format!("cannot read the account kinds in {}", path.display()))?;
-        kinds = kinds.extended_by(&text).with_context(|| format!("in {}", path.display()))?;
-    }
+    let kinds = kinds(&settings)?;
     let store = match &settings.database {
         Some(url) => Store::open_postgres(url).await?,
         None => Store::open_sqlite(&data.join("claviger.db")).await?,

@@ -9,7 +9,7 @@ use claviger_server::{
 
 use hyper::http::uri::Authority;
 
-use crate::print;
+use crate::{print, serve};
 
 /// What can be set; flags over `CLAVIGER_*` environment over the file over defaults.
 #[derive(clap::Args, Clone, Debug, Default)]
@@ -132,13 +132,16 @@ impl Flags {
         let is_address = |text: &String| text.parse::<Authority>().is_ok_and(|address| address.port_u16().is_some() && !text.contains('@'));
         anyhow::ensure!(settings.advertise.as_ref().is_none_or(is_address), "advertise must be a host and a port, such as 10.0.0.5:8081");
         anyhow::ensure!(settings.trace_sample.is_none_or(|share| (0.0..=1.0).contains(&share)), "trace_sample must be 0 to 1");
+        settings.check()?;
         Ok(settings)
     }
 }
 
-/// `claviger config`: in the form of the file.
+/// `claviger config`: in the form of the file, if a server would start with them.
 pub(crate) fn show(flags: &Flags) -> anyhow::Result<()> {
-    for (name, value) in flags.resolve()?.shown() {
+    let settings = flags.resolve()?;
+    serve::kinds(&settings)?;
+    for (name, value) in settings.shown() {
         print::line(&match value {
             Some(value) => format!("{name} = {value}"),
             None => format!("# {name} is not set"),

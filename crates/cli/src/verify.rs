@@ -6,11 +6,7 @@ use claviger_domain::judge::Refusal;
 use hyper::{Method, Uri};
 use serde_json::{Value, json};
 
-use crate::{
-    client::Client,
-    headers::{self, Headers},
-    print,
-};
+use crate::{body::Body, client::Client, headers::Headers, print};
 
 /// How long a hub may take.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -29,9 +25,11 @@ pub(crate) struct Question {
     method: Option<String>,
     #[command(flatten)]
     headers: Headers,
-    /// The body; @FILE takes it from a file, @- from standard input
-    #[arg(short, long, value_name = "BODY")]
-    data: Option<String>,
+    /// The name and password of HTTP Basic; everyone on this machine can read its process list
+    #[arg(short, long, value_name = "ID:SECRET")]
+    user: Option<String>,
+    #[command(flatten)]
+    body: Body,
     /// The address the request came from
     #[arg(long, value_name = "ADDRESS")]
     ip: Option<IpAddr>,
@@ -41,6 +39,9 @@ pub(crate) struct Question {
     /// Print the hub's answer itself
     #[arg(long)]
     json: bool,
+    /// Nothing: for a command line that was written for curl
+    #[arg(short, long)]
+    silent: bool,
     /// The address of the request, such as https://api.example.com/orders?limit=20, or its path alone
     url: String,
     // a field without its -H; clap would repeat it, secret and all
@@ -90,19 +91,18 @@ impl Question {
         let scheme = url.scheme_str().unwrap_or("https");
         ensure!(["http", "https"].contains(&scheme), "the address must begin with https://, http:// or /");
         let host = url.authority().map_or("", |host| host.as_str());
-        ensure!(!host.contains('@'), "a user name in an address is not sent as it stands there; use -H 'Authorization: Basic …'");
+        ensure!(!host.contains('@'), "a user name in an address is not sent as it stands there; use -u, or -H 'Authorization: Basic …'");
         let path = url.path_and_query().filter(|_| url.scheme().is_some() || self.url.starts_with('/'));
         let path = path.context("the address must begin with https://, http:// or /")?;
-        let body = match self.data.as_deref() {
-            None => None,
-            Some(data) => Some(match data.strip_prefix('@') {
-                Some(file) => headers::read(file)?,
-                None => data.as_bytes().to_vec(),
-            }),
-        };
+        let body = self.body.read()?;
         let mut fields = BTreeMap::<String, Vec<String>>::new();
         for (name, value) in self.headers.read()? {
             fields.entry(name.to_ascii_lowercase()).or_default().push(value);
+        }
+        if let Some(user) = &self.user {
+            ensure!(user.contains(':'), "-u takes a name and a password, joined by a colon");
+            let basic = format!("Basic {}", data_encoding::BASE64.encode(user.as_bytes()));
+            fields.entry("authorization".to_owned()).or_insert_with(|| vec![basic]);
         }
         if !host.is_empty() {
             fields.entry("host".to_owned()).or_insert_with(|| vec![host.to_owned()]);
@@ -141,6 +141,9 @@ fn allowed(principal: &Value, answer: &Value) -> String {
     if let Some(digest) = principal["content_digest"].as_str() {
         lines.push(row("body", &format!("not compared; it must have the digest {digest}")));
     }
+    if let (Some(remaining), Some(quota)) = (answer["rate_limit"]["remaining"].as_u64(), answer["rate_limit"]["quota"].as_u64()) {
+        lines.push(row("quota", &format!("{remaining} of {quota} left")));
+    }
     lines.push(row("request id", answer["request_id"].as_str().unwrap_or("-")));
     lines.join("\n")
 }
@@ -160,6 +163,9 @@ fn refused(answer: &Value) -> String {
                 .push(row("may be", "unknown, wrong, expired, paused, ended, used from elsewhere, or its account has no access: one answer for all"));
         }
         _ => {}
+    }
+    if let Some(seconds) = answer["retry_after"].as_u64() {
+        lines.push(row("try again", &format!("in {seconds} s")));
     }
     lines.push(row("request id", answer["request_id"].as_str().unwrap_or("-")));
     lines.join("\n")

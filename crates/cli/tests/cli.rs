@@ -1,9 +1,9 @@
 //! The binary as its users meet it: help, settings, and what it prints where.
 use std::{
-    io::{BufRead, BufReader},
+    io::{BufRead, BufReader, Lines},
     os::unix::fs::PermissionsExt,
     path::Path,
-    process::{Command, Output, Stdio},
+    process::{ChildStdout, Command, Output, Stdio},
 };
 
 /// The binary without anything of this machine's own in its environment.
@@ -128,6 +128,10 @@ fn wrong_settings_are_refused_with_the_place_and_without_the_secret() {
         &["config", "--advertise", "10.0.0.5"],
         &["config", "--advertise", "http://10.0.0.5:8081"],
         &["config", "--advertise", "u:hunter2@10.0.0.5:8081"],
+        &["config", "--lease", "0"],
+        &["config", "--lease", "61"],
+        &["config", "--prefix", "A"],
+        &["config", "--kinds", "/nowhere"],
         &["config", "--nonsense"],
         &["nonsense"],
         &["config", "--config", "/nowhere"],
@@ -143,6 +147,7 @@ fn wrong_settings_are_refused_with_the_place_and_without_the_secret() {
 fn an_operator_key_is_alone_on_standard_output_and_another_each_time() {
     let folder = tempfile::tempdir().expect("a folder");
     let data = folder.path().join("data");
+    drop(Serving::start(data.to_str().expect("UTF-8")));
     let create = || succeed(&run(&["operator", "key", "create", "--name", "ci", "--data", data.to_str().expect("UTF-8")]));
     let (first, second) = (create(), create());
     for key in [&first, &second] {
@@ -153,6 +158,33 @@ fn an_operator_key_is_alone_on_standard_output_and_another_each_time() {
     assert_eq!((mode(&data), mode(&data.join("keyring.json"))), (0o700, 0o400));
     fail(&run(&["operator", "key", "create", "--name", " ", "--data", data.to_str().expect("UTF-8")]));
     fail(&run(&["operator", "key", "create", "--data", data.to_str().expect("UTF-8")]));
+}
+
+#[test]
+fn no_command_but_serve_and_demo_makes_an_installation() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let catalogue = folder.path().join("openapi.yaml");
+    std::fs::write(&catalogue, "openapi: 3.1.0\npaths: {}\n").expect("written");
+    let mistyped = folder.path().join("mistyped");
+    let data = mistyped.to_str().expect("UTF-8");
+    for command in [
+        &["doctor"][..],
+        &["operator", "sign-in"],
+        &["operator", "key", "create", "--name", "x"],
+        &["catalogue", "import", catalogue.to_str().expect("UTF-8")],
+    ] {
+        let error = fail(&run(&[command, &["--data", data]].concat()));
+        assert!(error.contains("there is no key ring in") && error.contains(data), "{command:?}: {error}");
+        assert!(!mistyped.exists(), "{command:?}");
+    }
+    drop(Serving::start(data));
+    let said = succeed(&run(&["doctor", "--data", data]));
+    assert!(said.contains("database: ") && !said.contains("encrypted"), "there is no connection to a file: {said}");
+}
+
+#[test]
+fn the_version_is_claviger_s() {
+    assert_eq!(succeed(&run(&["--version"])), format!("claviger {}\n", env!("CARGO_PKG_VERSION")));
 }
 
 #[test]
@@ -168,8 +200,23 @@ fn a_taken_port_is_named_with_the_flag_that_changes_it() {
     }
 }
 
-/// A running server, ended with this value.
-struct Serving(std::process::Child);
+/// A running server, ended with this value; and what it prints.
+struct Serving(std::process::Child, Lines<BufReader<ChildStdout>>);
+
+impl Serving {
+    /// Once it serves for the first time.
+    fn start(data: &str) -> (Self, [String; 3]) {
+        let mut command = claviger(&["serve", "--data", data, "--public", "127.0.0.1:0", "--gateway", "127.0.0.1:0"]);
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("it starts");
+        let lines = BufReader::new(child.stdout.take().expect("piped")).lines();
+        let mut serving = Self(child, lines);
+        let values = ["Public:", "Gateway:", "Sign in:"].map(|name| {
+            let line = serving.1.next().expect("a line").expect("UTF-8");
+            line.strip_prefix(name).unwrap_or_else(|| panic!("{name}: {line}")).trim().to_owned()
+        });
+        (serving, values)
+    }
+}
 
 impl Drop for Serving {
     fn drop(&mut self) {
@@ -182,14 +229,7 @@ impl Drop for Serving {
 fn serve_prints_its_addresses_and_the_first_link_works_beside_commands_and_stops_when_asked() {
     let folder = tempfile::tempdir().expect("a folder");
     let data = folder.path().to_str().expect("UTF-8");
-    let mut command = claviger(&["serve", "--data", data, "--public", "127.0.0.1:0", "--gateway", "127.0.0.1:0"]);
-    let mut serving = Serving(command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("it starts"));
-    let mut lines = BufReader::new(serving.0.stdout.take().expect("piped")).lines();
-    let mut value = |name: &str| {
-        let line = lines.next().expect("a line").expect("UTF-8");
-        line.strip_prefix(name).unwrap_or_else(|| panic!("{name}: {line}")).trim().to_owned()
-    };
-    let (public, gateway, link) = (value("Public:"), value("Gateway:"), value("Sign in:"));
+    let (mut serving, [public, gateway, link]) = Serving::start(data);
     assert!(public.starts_with("http://127.0.0.1:") && gateway.starts_with("http://127.0.0.1:") && public != gateway);
     assert!(link.starts_with(&format!("{public}/sign-in/")), "{link}");
     let key = succeed(&run(&["operator", "key", "create", "--name", "beside", "--data", data]));
@@ -200,5 +240,5 @@ fn serve_prints_its_addresses_and_the_first_link_works_beside_commands_and_stops
     let stopped = Command::new("kill").args(["-TERM", &serving.0.id().to_string()]).status().expect("kill runs");
     assert!(stopped.success());
     assert!(serving.0.wait().expect("it ends").success(), "SIGTERM is no failure");
-    assert!(lines.next().is_none(), "nothing else was printed");
+    assert!(serving.1.next().is_none(), "nothing else was printed");
 }

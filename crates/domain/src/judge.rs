@@ -97,7 +97,9 @@ impl Refusal {
             Self::AccountMalformed => "The account header must hold one account id, a UUID.",
             Self::AccountForbidden => "This credential may not act for that account.",
             Self::InsufficientScope => "This credential lacks what this operation needs.",
-            Self::TargetAmbiguous => "Send the path in its plain form: no dot segments, doubled slashes or encoded separators.",
+            Self::TargetAmbiguous => {
+                "Send the path as the API describes it: its letters in the same case, a slash at its end only where it has one, and no dot segments, doubled slashes or encoded separators."
+            }
             Self::Replayed => "This signature was used before. Sign each request anew.",
             Self::TooManyFailures => "Too many failures. Wait, then send the right credential.",
             Self::RateLimited => "Too many requests with this credential. Wait as long as Retry-After says.",

@@ -8,6 +8,9 @@ use serde::{Deserialize, Serialize};
 pub struct Timestamp(i64);
 
 impl Timestamp {
+    /// What to write, for whoever wrote something else. The last day is that of the calendar behind it.
+    pub const FORM: &str = "Write a date and time in the form of RFC 3339, such as 2027-01-31T12:00:00Z, before 9999-12-30.";
+
     /// The moment `micros` microseconds after the Unix epoch.
     #[must_use]
     pub const fn from_micros(micros: i64) -> Self {
@@ -76,7 +79,7 @@ impl Serialize for Timestamp {
 impl<'de> Deserialize<'de> for Timestamp {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
-        text.parse().map_err(|_| serde::de::Error::custom("expected an RFC 3339 date and time, such as 2027-01-31T12:00:00Z"))
+        text.parse().map_err(|_| serde::de::Error::custom(Self::FORM))
     }
 }
 

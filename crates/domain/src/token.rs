@@ -64,11 +64,20 @@ impl Format {
     /// # Errors
     /// When the prefix is not 2 to 10 characters of `a-z0-9` that begin with a letter.
     pub fn new(prefix: &str, tag: Tag) -> Result<Self, Invalid> {
+        Self::check_prefix(prefix)?;
+        Ok(Self { prefix: prefix.to_owned(), tag })
+    }
+
+    /// Whether an installation can have this prefix.
+    ///
+    /// # Errors
+    /// As [`Format::new`].
+    pub fn check_prefix(prefix: &str) -> Result<(), Invalid> {
         let fits = (2..=10).contains(&prefix.len())
             && prefix.starts_with(|c: char| c.is_ascii_lowercase())
             && prefix.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit());
         if fits {
-            Ok(Self { prefix: prefix.to_owned(), tag })
+            Ok(())
         } else {
             Err(Invalid::new("prefix", "prefix_invalid", "A prefix is 2 to 10 characters of a-z and 0-9, the first a letter."))
         }

@@ -4,6 +4,7 @@ use axum::{
     extract::{FromRequest, Request},
     http::{HeaderMap, header},
 };
+use claviger_domain::time::Timestamp;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use serde::de::DeserializeOwned;
 
@@ -52,11 +53,7 @@ pub(crate) async fn read_up_to(body: Body, limit: usize, too_large: &str) -> Res
 pub(crate) fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
     // serde would read an array into a struct, by position; a body of ours is an object
     if bytes.trim_ascii_start().starts_with(b"[") && serde_json::from_slice::<serde::de::IgnoredAny>(bytes).is_ok() {
-        let detail = "The body must be a JSON object.".to_owned();
-        return Err(Problem {
-            errors: vec![FieldError { pointer: "#".into(), code: "wrong_type", detail: detail.clone() }],
-            ..Problem::new(Code::Invalid, detail)
-        });
+        return Err(FieldError::new("#".into(), "wrong_type", "The body must be a JSON object.").into());
     }
     let mut deserializer = serde_json::Deserializer::from_slice(bytes);
     let value = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| refused(&error))?;
@@ -77,19 +74,23 @@ fn refused(error: &serde_path_to_error::Error<serde_json::Error>) -> Problem {
         _ => pointer,
     });
     let named = |prefix: &str| message.strip_prefix(prefix).and_then(|rest| rest.split('`').next()).unwrap_or_default().to_owned();
-    let (pointer, code, detail) = if message.starts_with("unknown field `") {
-        (pointer, "unknown_field", "There is no such field here.".to_owned())
+    let is_time = message.starts_with(Timestamp::FORM);
+    Problem::from(if message.starts_with("unknown field `") {
+        FieldError::new(pointer, "unknown_field", "There is no such field here.")
     } else if message.starts_with("missing field `") {
         let field = named("missing field `");
-        (format!("{pointer}/{field}"), "field_required", format!("The field {field} is required."))
+        FieldError::new(format!("{pointer}/{field}"), "field_required", format!("The field {field} is required."))
     } else if message.starts_with("duplicate field `") {
-        (pointer, "duplicate_field", "A field stands here twice.".to_owned())
+        FieldError::new(pointer, "duplicate_field", "A field stands here twice.")
     } else if message.starts_with("unknown variant") {
-        (pointer, "value_unknown", "That is none of the values this field can have.".to_owned())
+        FieldError::new(pointer, "value_unknown", "That is none of the values this field can have.")
+    } else if is_time && pointer.ends_with("/expires_at") {
+        FieldError::new(pointer, "expiry_invalid", Timestamp::FORM)
+    } else if is_time {
+        FieldError::new(pointer, "time_invalid", Timestamp::FORM)
     } else {
-        (pointer, "wrong_type", "The value is not of the type this field has.".to_owned())
-    };
-    Problem { errors: vec![FieldError { pointer, code, detail: detail.clone() }], ..Problem::new(Code::Invalid, detail) }
+        FieldError::new(pointer, "wrong_type", "The value is not of the type this field has.")
+    })
 }
 
 #[cfg(test)]
@@ -101,6 +102,10 @@ mod tests {
     struct Sample {
         #[expect(dead_code, reason = "only its type matters")]
         count: u32,
+        #[expect(dead_code, reason = "only its type matters")]
+        at: Option<Timestamp>,
+        #[expect(dead_code, reason = "only its type matters")]
+        expires_at: Option<Timestamp>,
     }
 
     #[test]
@@ -110,6 +115,9 @@ mod tests {
             (r#"{"count": 1, "hunter2": 2}"#, "unknown_field", "#/hunter2"),
             (r#"{}"#, "field_required", "#/count"),
             (r#"{"count": 1, "count": 1}"#, "duplicate_field", "#/count"),
+            (r#"{"at": "hunter2"}"#, "time_invalid", "#/at"),
+            (r#"{"expires_at": "hunter2"}"#, "expiry_invalid", "#/expires_at"),
+            (r#"{"expires_at": 7}"#, "wrong_type", "#/expires_at"),
             (r#"["hunter2"]"#, "wrong_type", "#"),
         ] {
             let problem = parse::<Sample>(text.as_bytes()).expect_err(text);

@@ -1,6 +1,8 @@
 //! The settings of a server: flags over `CLAVIGER_*` environment over a file over defaults. Each stands here once; help and documents come from it.
-use std::{fmt, net::SocketAddr, path::PathBuf};
+use std::{fmt, net::SocketAddr, path::PathBuf, time::Duration};
 
+use claviger_domain::{invalid::Invalid, token::Format};
+use claviger_lease::Terms;
 use serde::Deserialize;
 
 mod rate_limit;
@@ -95,6 +97,25 @@ impl Settings {
     pub fn public_url_is_tls(&self) -> bool {
         self.public_url.as_ref().is_some_and(|url| url.starts_with("https://"))
     }
+
+    /// What a server would refuse to start with, as far as it can be known from the settings alone.
+    ///
+    /// # Errors
+    /// The first setting that cannot be used.
+    pub fn check(&self) -> Result<(), Invalid> {
+        self.prefix.as_deref().map_or(Ok(()), Format::check_prefix)?;
+        self.lease_terms().map(|_| ())
+    }
+
+    /// The terms of the lease that is wished for, if one is.
+    pub(crate) fn lease_terms(&self) -> Result<Option<Terms>, Invalid> {
+        let terms = |seconds: u32| Terms::of(Duration::from_secs(seconds.into())).ok_or_else(lease_out_of_range);
+        self.lease.map(terms).transpose()
+    }
+}
+
+pub(crate) fn lease_out_of_range() -> Invalid {
+    Invalid::new("lease", "out_of_range", "A lease is 1 to 60 seconds long.")
 }
 
 /// What becomes of a browser's preflight.

@@ -116,6 +116,20 @@ pub struct FieldError {
     pub detail: String,
 }
 
+impl FieldError {
+    /// Says what is refused at this place, and why.
+    #[must_use]
+    pub fn new(pointer: String, code: &'static str, detail: impl Into<String>) -> Self {
+        Self { pointer, code, detail: detail.into() }
+    }
+}
+
+impl From<FieldError> for Problem {
+    fn from(error: FieldError) -> Self {
+        Self { errors: vec![error.clone()], ..Self::new(Code::Invalid, error.detail) }
+    }
+}
+
 impl Problem {
     /// A problem with this code; `detail` says what to do.
     #[must_use]
@@ -143,6 +157,12 @@ impl Problem {
     pub fn credential_required() -> Self {
         let challenge = Some("Bearer realm=\"claviger\"");
         Self { challenge, ..Self::new(Code::CredentialRequired, "Send an operator API key: Authorization: Bearer <key>.") }
+    }
+
+    /// No API key was sent to a route that a customer's own keys call.
+    #[must_use]
+    pub fn key_required() -> Self {
+        Self { detail: "Send an API key of your account: X-API-Key: <key>, or Authorization: Bearer <key>.".into(), ..Self::credential_required() }
     }
 
     /// A credential was sent that is not accepted.
@@ -214,10 +234,7 @@ impl From<Invalid> for Problem {
 impl From<Vec<Invalid>> for Problem {
     fn from(wrong: Vec<Invalid>) -> Self {
         let detail = wrong.iter().map(|invalid| invalid.message.as_str()).collect::<Vec<_>>().join(" ");
-        let errors = wrong
-            .into_iter()
-            .map(|invalid| FieldError { pointer: format!("#/{}", invalid.field), code: invalid.code, detail: invalid.message })
-            .collect();
+        let errors = wrong.into_iter().map(|invalid| FieldError::new(format!("#/{}", invalid.field), invalid.code, invalid.message)).collect();
         Self { errors, ..Self::new(Code::Invalid, detail) }
     }
 }

@@ -1,6 +1,9 @@
 //! Every route, on one page. A handler's arguments say who may call it; the routes that anyone may call are listed as such.
+use std::sync::LazyLock;
+
 use axum::{
     Router,
+    body::Bytes,
     extract::State,
     http::header,
     middleware,
@@ -10,7 +13,7 @@ use axum::{
 use utoipa::{
     OpenApi,
     openapi::{
-        Object, RefOr, Required, Type,
+        Object, RefOr, Required, Response, Type,
         path::{ParameterBuilder, ParameterIn},
         security::{HttpAuthScheme, HttpBuilder, SecurityScheme},
     },
@@ -146,8 +149,11 @@ async fn metrics(State(app): State<App>) -> impl IntoResponse {
     ([(header::CONTENT_TYPE, openmetrics)], app.metrics.render(&app.index, &app.cluster))
 }
 
-async fn openapi_json() -> impl IntoResponse {
-    axum::Json(openapi())
+/// Written once: putting the document together costs more than anything else that a stranger can ask for.
+async fn openapi_json() -> Result<impl IntoResponse, Problem> {
+    static DOCUMENT: LazyLock<Option<Bytes>> = LazyLock::new(|| openapi().to_json().ok().map(Bytes::from));
+    let document = DOCUMENT.clone().ok_or_else(|| Problem::internal("the OpenAPI document could not be written"))?;
+    Ok(([(header::CONTENT_TYPE, "application/json")], document))
 }
 
 /// The public contract, as an OpenAPI 3.1 document.
@@ -169,23 +175,32 @@ pub fn openapi() -> utoipa::openapi::OpenApi {
     declare_path_parameters(&mut document);
     let operator_key = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).description(Some("An operator API key")).build();
     let api_key = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).description(Some("A customer's API key; X-API-Key too")).build();
+    let client = HttpBuilder::new()
+        .scheme(HttpAuthScheme::Basic)
+        .description(Some("A client id and its secret; or `operator` and an operator API key"))
+        .build();
     let components = document.components.get_or_insert_default();
     components.add_security_scheme("operator_key", SecurityScheme::Http(operator_key));
     components.add_security_scheme("api_key", SecurityScheme::Http(api_key));
+    components.add_security_scheme("client", SecurityScheme::Http(client));
     document
 }
 
-/// A template's `{id}` is a required parameter; the handlers' own extractors do not say so.
+/// A template's `{id}` is a required parameter; the handlers' own extractors do not say so. What a handler declares itself stays as it is.
 fn declare_path_parameters(document: &mut utoipa::openapi::OpenApi) {
     for (path, item) in &mut document.paths.paths {
         let operations = [&mut item.get, &mut item.put, &mut item.post, &mut item.delete, &mut item.patch];
         for operation in operations.into_iter().flatten() {
+            let own = operation.parameters.take().unwrap_or_default();
             let names = path.split('{').skip(1).filter_map(|rest| rest.split('}').next());
-            let declared = names.map(|name| {
+            let is_own =
+                |name: &&str| own.iter().any(|own| matches!(own, RefOr::T(own) if own.name == *name && own.parameter_in == ParameterIn::Path));
+            let declared = names.filter(|name| !is_own(name)).map(|name| {
                 let text = Object::builder().schema_type(Type::String).build();
                 RefOr::T(ParameterBuilder::new().name(name).parameter_in(ParameterIn::Path).required(Required::True).schema(Some(text)).build())
             });
-            let all = declared.chain(operation.parameters.take().unwrap_or_default()).collect::<Vec<_>>();
+            let declared: Vec<_> = declared.collect();
+            let all: Vec<_> = declared.into_iter().chain(own).collect();
             operation.parameters = (!all.is_empty()).then_some(all);
         }
     }
@@ -208,12 +223,14 @@ fn answering_later(mut part: utoipa::openapi::OpenApi) -> utoipa::openapi::OpenA
     part
 }
 
-/// `part`, every operation of which asks for the scheme `name`.
+/// `part`, every operation of which asks for the scheme `name`, and answers 401 without it.
 fn secured(mut part: utoipa::openapi::OpenApi, name: &str) -> utoipa::openapi::OpenApi {
     for item in part.paths.paths.values_mut() {
         let operations = [&mut item.get, &mut item.put, &mut item.post, &mut item.delete, &mut item.patch];
         for operation in operations.into_iter().flatten() {
             operation.security = Some(vec![utoipa::openapi::security::SecurityRequirement::new::<_, [&str; 0], &str>(name, [])]);
+            let refused = || RefOr::T(Response::new("No credential, or one that is not accepted; with `WWW-Authenticate`"));
+            operation.responses.responses.entry("401".to_owned()).or_insert_with(refused);
         }
     }
     part

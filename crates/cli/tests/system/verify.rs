@@ -122,6 +122,7 @@ fn verify_takes_fields_from_a_file_or_standard_input_and_never_repeats_a_secret(
         (vec!["orders"], "must begin with"),
         (vec!["ftp://api.example.com/"], "must begin with"),
         (vec![&format!("https://u:{}@api.example.com/", made.secret)], "user name"),
+        (vec![ADDRESS, "-u", &made.secret], "-u takes a name and a password"),
     ] {
         let error = expect(2, &verify(&gateway, &arguments), &[&made.secret]);
         assert!(error.contains(said), "{arguments:?}: {error}");
@@ -138,6 +139,17 @@ fn verify_knows_cannot_say_from_no() {
         (&asked["method"], &asked["path"], &asked["scheme"], &asked["headers"]),
         (&json!("GET"), &json!("/orders?limit=20"), &json!("https"), &json!({ "host": ["api.example.com"] }))
     );
+    // as curl would have sent it
+    let written = ["-s", "-u", "clv:hunter2-hunter2-hunter2", "-d", "a=1", "--data-raw", "@b", "-H", "Accept;", ADDRESS];
+    expect(2, &verify(&format!("http://{}", unavailable.address()), &written), &["hunter2-hunter2-hunter2"]);
+    let asked: Value = serde_json::from_slice(&unavailable.last().body).expect("JSON");
+    let fields = json!({
+        "accept": [""], "authorization": ["Basic Y2x2Omh1bnRlcjItaHVudGVyMi1odW50ZXIy"], "content-type": ["application/x-www-form-urlencoded"], "host": ["api.example.com"]
+    });
+    assert_eq!((&asked["method"], &asked["body"], &asked["headers"]), (&json!("POST"), &json!("YT0xJkBi"), &fields));
+    let limited = Stub::start(|_| Reply::status(200).body(r#"{"verdict":"refused","status":429,"reason":"rate_limited","retry_after":7}"#));
+    let said = expect(1, &verify(&format!("http://{}", limited.address()), &[ADDRESS]), &[]);
+    assert!(said.starts_with("Refused: rate_limited. ") && said.contains("try again   in 7 s\n"), "{said}");
     // what is no verdict is none, whatever its status
     for body in ["", "{}", r#"{"verdict":"maybe"}"#, "[\"allowed\"]"] {
         let stranger = Stub::start(move |_| Reply::status(200).body(body));

@@ -18,6 +18,7 @@ use crate::{
 
 /// A new account.
 #[derive(Deserialize, ToSchema)]
+#[schema(as = NewAccount)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Create {
     /// An account kind, such as `corporate`.
@@ -61,6 +62,7 @@ pub(crate) async fn show(operator: Operator, At(id): At<AccountId>) -> Result<ax
 
 /// What to change; what is absent stays.
 #[derive(Deserialize, ToSchema)]
+#[schema(as = AccountChange)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Update {
     name: Option<String>,

@@ -1,7 +1,7 @@
 //! `/v1/catalogue`: the operator's API as operations, imported from an OpenAPI document.
 use axum::{
     body::Body,
-    extract::Query,
+    extract::{Query, rejection::QueryRejection},
     http::StatusCode,
     response::{IntoResponse, Response},
 };
@@ -9,7 +9,7 @@ use http_body_util::{BodyExt, Limited};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use super::Operator;
+use super::{Operator, query_refused};
 use crate::{
     app::catalogue::{self, Import},
     problem::{Code, Problem},
@@ -81,12 +81,8 @@ pub(crate) struct ImportView {
     responses((status = 200, body = ImportView), (status = 409, description = "It would widen a credential; nothing was changed", body = ImportView),
         (status = 422, description = "The document cannot be used"))
 )]
-pub(crate) async fn import(
-    operator: Operator,
-    how: Result<Query<How>, axum::extract::rejection::QueryRejection>,
-    body: Body,
-) -> Result<Response, Problem> {
-    let Query(how) = how.map_err(|_| Problem::new(Code::Invalid, "The query takes dry_run and accept, true or false, and nothing else."))?;
+pub(crate) async fn import(operator: Operator, how: Result<Query<How>, QueryRejection>, body: Body) -> Result<Response, Problem> {
+    let Query(how) = how.map_err(|refused| query_refused(&refused, "The query takes dry_run and accept, true or false, and nothing else."))?;
     let bytes = Limited::new(body, LIMIT).collect().await.map_err(|_| Problem::new(Code::BodyTooLarge, "A document has at most 16 MiB."))?.to_bytes();
     let text = std::str::from_utf8(&bytes).map_err(|_| Problem::new(Code::Invalid, "The document must be UTF-8."))?;
     let Import { imported, widens, report } =

@@ -33,6 +33,7 @@ async fn permit(operator: &Operator, account: AccountId) -> Result<Grant<ManageC
 
 /// What to change; what is absent stays.
 #[derive(Deserialize, ToSchema)]
+#[schema(as = CredentialChange)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Update {
     email: Option<String>,
@@ -99,6 +100,7 @@ pub(crate) struct Settlement {
 }
 
 #[derive(Deserialize, Serialize, ToSchema)]
+#[schema(as = KeptSecret)]
 #[serde(rename_all = "snake_case")]
 enum Kept {
     New,

@@ -27,6 +27,7 @@ use crate::{
 
 /// A new credential: one shape for all kinds, checked against the account's kind.
 #[derive(Deserialize, ToSchema)]
+#[schema(as = NewCredential)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Create {
     /// The kind of credential; may be left out where there is only one.

@@ -1,6 +1,6 @@
 //! `/v1/api-key/keys` and `/v1/audit-log/history`: keys managed with keys, by customers who automate.
 use axum::{
-    extract::{FromRequestParts, Query},
+    extract::{FromRequestParts, Query, rejection::QueryRejection},
     http::{HeaderMap, StatusCode, header, request::Parts},
     response::{IntoResponse, Response},
 };
@@ -15,12 +15,11 @@ use claviger_domain::{
 use claviger_store::{
     credential::Listed,
     event::{Filter as EventFilter, StoredEvent},
-    page::PageRequest,
 };
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use super::{At, List, Paging, created};
+use super::{At, List, Paging, made, query_refused};
 use crate::{
     app::{
         App, credentials,
@@ -47,7 +46,7 @@ impl FromRequestParts<App> for KeyCaller {
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
         let context = parts.extensions.get::<Context>().cloned().ok_or_else(|| Problem::internal("no context"))?;
         let text = match schemes::present(&HeaderFields::new(&parts.headers)) {
-            Presented::Nothing => return Err(Problem::credential_required()),
+            Presented::Nothing => return Err(Problem::key_required()),
             Presented::Several => return Err(Problem::from(claviger_domain::judge::Refusal::SeveralCredentials)),
             Presented::Key(text) => text.to_owned(),
             _ => return Err(Problem::credential_invalid()),
@@ -153,6 +152,7 @@ pub(crate) async fn show(caller: KeyCaller, At(id): At<CredentialId>) -> Result<
 
 /// A new key.
 #[derive(Deserialize, ToSchema)]
+#[schema(as = NewKey)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Create {
     /// The email address of the person who answers for it.
@@ -175,18 +175,61 @@ pub(crate) async fn create(caller: KeyCaller, headers: HeaderMap, body: Json<Cre
     let account = account_id.map_or(Ok(caller.account), |id| id.parse().map_err(|_| Problem::not_found()))?;
     let grant = caller.permit(account).await?;
     let wish = Wish { email: Some(owner), description, roles, ..Wish::default() };
-    let make = credentials::create(&caller.app, &caller.context, &grant, wish, once.as_ref());
-    // remembered in one shape, answered in another: so the answer is made from what was remembered
-    let answered = created(&caller.app, once.as_ref(), make).await?;
-    let bytes = axum::body::to_bytes(answered.into_body(), crate::body::LIMIT).await.map_err(|_| Problem::internal("an answer was lost"))?;
-    let made: serde_json::Value = serde_json::from_slice(&bytes).map_err(|_| Problem::internal("an answer was lost"))?;
-    let id = made["id"].as_str().and_then(|id| id.parse().ok()).ok_or_else(|| Problem::internal("an answer was lost"))?;
-    let key = made["secret"].as_str().map(str::to_owned);
-    Ok((StatusCode::CREATED, axum::Json(KeyView { key, ..view(&caller, &grant, id).await? })).into_response())
+    let make = async { credentials::create(&caller.app, &caller.context, &grant, wish, once.as_ref()).await.map_err(about_owner) };
+    // remembered in one shape, answered in another: so the answer is made from what is remembered, and from nothing that may change
+    let made = made(&caller.app, once.as_ref(), make).await?;
+    let made: Made = serde_json::from_slice(&made).map_err(|_| Problem::internal("an answer was lost"))?;
+    Ok((StatusCode::CREATED, axum::Json(KeyView::from(made))).into_response())
+}
+
+/// Of [`credentials::CredentialView`], what a key has that was just made.
+#[derive(Deserialize)]
+struct Made {
+    id: String,
+    account_id: String,
+    public_id: String,
+    secret: Option<String>,
+    label: String,
+    description: Option<String>,
+    access: MadeAccess,
+    created_at: String,
+}
+
+#[derive(Deserialize)]
+struct MadeAccess {
+    #[serde(default)]
+    roles: Vec<String>,
+}
+
+impl From<Made> for KeyView {
+    fn from(made: Made) -> Self {
+        Self {
+            id: made.id,
+            account_id: made.account_id,
+            key_id: made.public_id,
+            key: made.secret,
+            owner: made.label,
+            description: made.description,
+            roles: made.access.roles,
+            created_at: made.created_at,
+            last_used_at: None,
+            state: None,
+            settles_by: None,
+        }
+    }
+}
+
+/// The owner is the address that credentials have elsewhere: what is wrong with it is told by its name here.
+fn about_owner(mut problem: Problem) -> Problem {
+    for error in problem.errors.iter_mut().filter(|error| error.pointer == "#/email") {
+        "#/owner".clone_into(&mut error.pointer);
+    }
+    problem
 }
 
 /// What to change; what is absent stays.
 #[derive(Deserialize, ToSchema)]
+#[schema(as = KeyChange)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Update {
     owner: Option<String>,
@@ -201,7 +244,8 @@ pub(crate) struct Update {
 pub(crate) async fn update(caller: KeyCaller, At(id): At<CredentialId>, body: Json<Update>) -> Result<axum::Json<KeyView>, Problem> {
     let grant = caller.permit_over(id).await?;
     let Update { owner, description } = body.value;
-    credentials::edit(&caller.app, &caller.context, &grant, id, Edit { email: owner, description, ..Edit::default() }).await?;
+    let edit = Edit { email: owner, description, ..Edit::default() };
+    credentials::edit(&caller.app, &caller.context, &grant, id, edit).await.map_err(about_owner)?;
     view(&caller, &grant, id).await.map(axum::Json)
 }
 
@@ -268,24 +312,19 @@ pub(crate) struct Which {
 /// Lists what happened in one's own account and in those below it, API requests that gateways reported included, newest first; as CSV with `Accept: text/csv`.
 #[utoipa::path(
     get, operation_id = "audit_log", path = "/v1/audit-log/history", tag = "api keys", params(Which),
-    responses((status = 200, body = List<super::events::EventView>), (status = 403, description = "The key's roles do not manage keys"))
+    responses(
+        (status = 200, description = "A page", content((List<super::events::EventView> = "application/json"), (String = "text/csv")),
+            headers(("X-Next-Cursor" = String, description = "Of CSV: send it as `cursor` for the next page; empty on the last one"))),
+        (status = 403, description = "The key's roles do not manage keys"),
+    )
 )]
-pub(crate) async fn history(
-    caller: KeyCaller,
-    headers: HeaderMap,
-    which: Result<Query<Which>, axum::extract::rejection::QueryRejection>,
-) -> Result<Response, Problem> {
+pub(crate) async fn history(caller: KeyCaller, headers: HeaderMap, which: Result<Query<Which>, QueryRejection>) -> Result<Response, Problem> {
     caller.permit(caller.account).await?;
-    let invalid = |message| Problem::from(claviger_domain::invalid::Invalid::new("query", "query_invalid", message));
-    let Query(which) = which.map_err(|_| invalid("The query takes business_unit, actor, credential, from, to, cursor and limit."))?;
-    let limit = which.limit.unwrap_or(50);
-    let cursor_fits = which.cursor.as_deref().is_none_or(|cursor| cursor.parse::<uuid::Uuid>().is_ok());
-    if !(1..=200).contains(&limit) || !cursor_fits {
-        return Err(invalid("A limit is 1 to 200; a cursor is the next_cursor of the page before."));
-    }
+    let takes = "The query takes business_unit, actor, credential, from, to, cursor and limit, and nothing else.";
+    let Query(which) = which.map_err(|refused| query_refused(&refused, takes))?;
+    let paging = Paging { cursor: which.cursor, limit: which.limit }.checked()?;
     let filter = EventFilter { account: which.business_unit, actor: which.actor, target: which.credential, from: which.from, to: which.to };
-    let request = PageRequest { after: which.cursor, limit };
-    let page = caller.app.store.reader().await?.list_history_below(caller.account, &filter, &request).await?;
+    let page = caller.app.store.reader().await?.list_history_below(caller.account, &filter, &paging.request()).await?;
     let csv = headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok()).is_some_and(|accept| accept.contains("text/csv"));
     if csv {
         let next = page.next.clone().unwrap_or_default();

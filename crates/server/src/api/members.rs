@@ -16,6 +16,7 @@ use crate::{
 
 /// A member.
 #[derive(Deserialize, ToSchema)]
+#[schema(as = MemberChange)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Save {
     /// A role of the account's kind, such as `owner`.

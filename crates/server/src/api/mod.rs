@@ -1,18 +1,22 @@
 //! The management API: JSON in, JSON out, one file per noun. Its handlers' signatures say who may call them.
 use axum::{
     body::Bytes,
-    extract::{FromRequestParts, Path, Query},
+    extract::{FromRequestParts, Path, Query, rejection::QueryRejection},
     http::{StatusCode, header, request::Parts},
     response::{IntoResponse, Response},
 };
-use claviger_domain::policy::{self, Actor, OperatorGrant};
+use claviger_domain::{
+    invalid::Invalid,
+    policy::{self, Actor, OperatorGrant},
+    time::Timestamp,
+};
 use claviger_store::page::{Page, PageRequest};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use utoipa::{IntoParams, ToSchema};
 
 use crate::{
     app::{App, once::Once, operator_keys},
-    problem::Problem,
+    problem::{FieldError, Problem},
     request::Context,
 };
 
@@ -83,24 +87,42 @@ impl<S: Send + Sync> FromRequestParts<S> for Paging {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        let invalid = |field, message: &str| Problem::from(claviger_domain::invalid::Invalid::new(field, "query_invalid", message));
         let Query(paging) = Query::<Self>::from_request_parts(parts, state)
             .await
-            .map_err(|_| invalid("query", "The query takes cursor and limit, and nothing else."))?;
-        if paging.limit.is_some_and(|limit| !(1..=200).contains(&limit)) {
-            return Err(invalid("limit", "A limit is 1 to 200."));
-        }
-        if paging.cursor.as_deref().is_some_and(|cursor| cursor.len() != 36 || cursor.parse::<uuid::Uuid>().is_err()) {
-            return Err(invalid("cursor", "Send the next_cursor of the page before, as it was."));
-        }
-        Ok(paging)
+            .map_err(|refused| query_refused(&refused, "The query takes cursor and limit, and nothing else."))?;
+        paging.checked()
     }
 }
 
 impl Paging {
+    /// If it can be asked for.
+    pub(crate) fn checked(self) -> Result<Self, Problem> {
+        if self.limit.is_some_and(|limit| !(1..=200).contains(&limit)) {
+            return Err(Invalid::new("limit", "query_invalid", "A limit is 1 to 200.").into());
+        }
+        if self.cursor.as_deref().is_some_and(|cursor| cursor.len() != 36 || cursor.parse::<uuid::Uuid>().is_err()) {
+            return Err(Invalid::new("cursor", "query_invalid", "Send the next_cursor of the page before, as it was.").into());
+        }
+        Ok(self)
+    }
+
     pub(crate) fn request(self) -> PageRequest {
         PageRequest { after: self.cursor.map(|cursor| cursor.to_lowercase()), limit: self.limit.unwrap_or(50) }
     }
+}
+
+/// Names the parameter that cannot be read, if it was one, and says what the query takes.
+pub(crate) fn query_refused(refused: &QueryRejection, takes: &str) -> Problem {
+    let mut causes = std::iter::successors(Some(refused as &(dyn std::error::Error + 'static)), |cause| cause.source());
+    let found = causes.find_map(|cause| cause.downcast_ref::<serde_path_to_error::Error<serde::de::value::Error>>());
+    let name = found.and_then(|found| match found.path().iter().last() {
+        Some(serde_path_to_error::Segment::Map { key }) => Some(key.as_str()),
+        _ => None,
+    });
+    let is_time = found.is_some_and(|found| found.inner().to_string().starts_with(Timestamp::FORM));
+    let told = if is_time { Timestamp::FORM } else { takes };
+    let detail = name.map_or_else(|| told.to_owned(), |name| format!("{name}: {told}"));
+    FieldError::new(format!("#/{}", name.unwrap_or("query")), "query_invalid", detail).into()
 }
 
 /// A page of a list.
@@ -121,21 +143,26 @@ pub(crate) async fn created<V: Serialize>(
     once: Option<&Once>,
     make: impl Future<Output = Result<V, Problem>>,
 ) -> Result<Response, Problem> {
-    let json = |body: Bytes| (StatusCode::CREATED, [(header::CONTENT_TYPE, "application/json")], body).into_response();
+    let body = made(app, once, make).await?;
+    Ok((StatusCode::CREATED, [(header::CONTENT_TYPE, "application/json")], body).into_response())
+}
+
+/// What was made, as JSON, or what is remembered for the same `Idempotency-Key`.
+pub(crate) async fn made<V: Serialize>(app: &App, once: Option<&Once>, make: impl Future<Output = Result<V, Problem>>) -> Result<Bytes, Problem> {
     if let Some(once) = once
         && let Some(answer) = once.remembered(app).await?
     {
-        return Ok(json(answer));
+        return Ok(answer);
     }
     match make.await {
-        Ok(view) => Ok(json(Bytes::from(serde_json::to_vec(&view).map_err(|_| Problem::internal("an answer could not be written"))?))),
+        Ok(view) => Ok(Bytes::from(serde_json::to_vec(&view).map_err(|_| Problem::internal("an answer could not be written"))?)),
         Err(problem) => {
             // two at once: the other one's answer may be there by now
             if problem.status == 409
                 && let Some(once) = once
                 && let Some(answer) = once.remembered(app).await?
             {
-                return Ok(json(answer));
+                return Ok(answer);
             }
             Err(problem)
         }

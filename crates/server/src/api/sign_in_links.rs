@@ -16,6 +16,7 @@ use crate::{
 
 /// Whom to sign in.
 #[derive(Deserialize, ToSchema)]
+#[schema(as = NewSignInLink)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Create {
     /// A member's address.

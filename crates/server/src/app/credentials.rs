@@ -423,7 +423,7 @@ pub(crate) async fn set_role(
     held: bool,
 ) -> Result<CredentialView, Problem> {
     let rules = &kind_of(app, grant.account())?.credentials;
-    assure(rules.find_role(role).is_some())?;
+    rules.find_role(role).ok_or_else(Problem::not_found)?;
     let (mut tx, mut credential) = for_update(app, grant, id).await?;
     assure_alive(&credential)?;
     let Access::Roles(roles) = &mut credential.access else { return Err(Problem::not_found()) };

@@ -21,7 +21,7 @@ use tokio::sync::{oneshot, watch};
 use crate::{
     clock::Clock,
     cluster::{Cluster, Gate, LeaseClock, Mode, Progress},
-    config::{Counting, Settings, Wait},
+    config::{Counting, Settings, Wait, lease_out_of_range},
     keyring::KeyRing,
     metrics::Metrics,
     problem::Problem,
@@ -336,11 +336,9 @@ impl App {
 
 /// The terms of every node's lease.
 async fn agree(store: &Store, settings: &Settings) -> Result<Terms, OpenError> {
-    let refused = || OpenError::Setting(claviger_domain::invalid::Invalid::new("lease", "out_of_range", "A lease is 1 to 60 seconds long."));
-    let wished = settings.lease.map(|seconds| Terms::of(Duration::from_secs(seconds.into())).ok_or_else(refused)).transpose()?;
-    let wished = wished.and_then(|terms| i64::try_from(terms.lease().as_millis()).ok());
+    let wished = settings.lease_terms()?.and_then(|terms| i64::try_from(terms.lease().as_millis()).ok());
     let agreed = store.agree_on_lease(wished).await?;
-    Terms::of(Duration::from_millis(agreed.unsigned_abs())).ok_or_else(refused)
+    Terms::of(Duration::from_millis(agreed.unsigned_abs())).ok_or_else(|| OpenError::Setting(lease_out_of_range()))
 }
 
 /// Where there are no rows of leases nobody knows how many nodes there are; there the database is asked for each verification anyway, and so it counts.

@@ -20,16 +20,15 @@ impl Caller {
     pub(super) async fn of(app: &App, context: &Context, headers: &HeaderMap, form: &mut Form) -> Result<Self, OauthError> {
         let mut fields = headers.get_all(header::AUTHORIZATION).iter();
         if let (Some(key), None) = (fields.next().and_then(|value| bearer::parse(value.as_bytes())), fields.next()) {
-            return Self::operator(app, key).await?.ok_or(OauthError::client(true));
+            return Self::operator(app, key).await?.ok_or(OauthError::client());
         }
         let basic = basic(headers)?;
-        let by_basic = basic.is_some();
         let (id, secret) = form.client(basic)?;
         if id == "operator" {
-            return Self::operator(app, secret.expose()).await?.ok_or(OauthError::client(by_basic));
+            return Self::operator(app, secret.expose()).await?.ok_or(OauthError::client());
         }
         let entry = authenticate_client(app, &id, &secret, context.source).await.map_err(|CannotSay| OauthError::cannot_say())?;
-        entry.map(|(entry, _)| Self::Client(entry)).ok_or(OauthError::client(by_basic))
+        entry.map(|(entry, _)| Self::Client(entry)).ok_or(OauthError::client())
     }
 
     async fn operator(app: &App, key: &str) -> Result<Option<Self>, OauthError> {

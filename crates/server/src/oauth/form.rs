@@ -43,7 +43,7 @@ impl Form {
             (Some((id, secret)), Some(same), None) if same == id => Ok((id, secret)),
             (Some(_), _, _) => Err(OauthError::request("authenticate in one way only")),
             (None, Some(id), Some(secret)) => Ok((id, secret)),
-            (None, _, _) => Err(OauthError::client(false)),
+            (None, _, _) => Err(OauthError::client()),
         }
     }
 
@@ -89,7 +89,7 @@ pub(super) fn basic(headers: &HeaderMap) -> Result<Option<(String, Plain)>, Oaut
     };
     match (values.next(), pair()) {
         (None, Some(pair)) => Ok(Some(pair)),
-        (None, None) => Err(OauthError::client(true)),
+        (None, None) => Err(OauthError::client()),
         (Some(_), _) => Err(OauthError::request("authenticate in one way only")),
     }
 }
@@ -99,24 +99,23 @@ pub(super) struct OauthError {
     status: StatusCode,
     error: &'static str,
     description: &'static str,
-    challenge: bool,
 }
 
 impl OauthError {
     pub(super) const fn bad(error: &'static str, description: &'static str) -> Self {
-        Self { status: StatusCode::BAD_REQUEST, error, description, challenge: false }
+        Self { status: StatusCode::BAD_REQUEST, error, description }
     }
 
     pub(super) const fn request(description: &'static str) -> Self {
         Self::bad("invalid_request", description)
     }
 
-    pub(super) const fn client(challenge: bool) -> Self {
-        Self { status: StatusCode::UNAUTHORIZED, error: "invalid_client", description: "the client is not accepted", challenge }
+    pub(super) const fn client() -> Self {
+        Self { status: StatusCode::UNAUTHORIZED, error: "invalid_client", description: "the client is not accepted" }
     }
 
     pub(super) const fn cannot_say() -> Self {
-        Self { status: StatusCode::SERVICE_UNAVAILABLE, error: "temporarily_unavailable", description: "try again in a moment", challenge: false }
+        Self { status: StatusCode::SERVICE_UNAVAILABLE, error: "temporarily_unavailable", description: "try again in a moment" }
     }
 }
 
@@ -124,7 +123,8 @@ impl IntoResponse for OauthError {
     fn into_response(self) -> Response {
         let body = axum::Json(serde_json::json!({ "error": self.error, "error_description": self.description }));
         let mut response = (self.status, [(header::CACHE_CONTROL, "no-store"), (header::PRAGMA, "no-cache")], body).into_response();
-        if self.challenge {
+        // RFC 9110, section 15.5.2: every 401 has one, wherever the client was looked for
+        if self.status == StatusCode::UNAUTHORIZED {
             let challenge = HeaderValue::from_static("Basic realm=\"claviger\", charset=\"UTF-8\"");
             response.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
         }

@@ -27,6 +27,10 @@ pub(crate) struct AboutToken {
     token: String,
     /// Not needed.
     token_type_hint: Option<String>,
+    /// The client id, when it is not sent by HTTP Basic; `operator` for the operator.
+    client_id: Option<String>,
+    /// The client secret, when it is not sent by HTTP Basic; for the operator an operator API key.
+    client_secret: Option<String>,
 }
 
 /// What a token is worth now (RFC 7662, section 2.2). Of one that is worth nothing, or is not the caller's business, only `active`.
@@ -61,7 +65,8 @@ pub(crate) struct TokenState {
 
 /// Says what a token or an API key is worth now.
 #[utoipa::path(
-    post, path = "/oauth2/introspect", tag = "oauth", request_body(content = AboutToken, content_type = "application/x-www-form-urlencoded"),
+    post, path = "/oauth2/introspect", tag = "oauth", security((), ("operator_key" = []), ("client" = [])),
+    request_body(content = AboutToken, content_type = "application/x-www-form-urlencoded"),
     responses((status = 200, description = "RFC 7662", body = TokenState), (status = 400, description = "RFC 6749, section 5.2"),
         (status = 401, description = "invalid_client"), (status = 503, description = "Cannot say"))
 )]

@@ -19,7 +19,8 @@ use crate::{
 
 /// Ends a token. 200 for one that is none or has ended already, too.
 #[utoipa::path(
-    post, path = "/oauth2/revoke", tag = "oauth", request_body(content = AboutToken, content_type = "application/x-www-form-urlencoded"),
+    post, path = "/oauth2/revoke", tag = "oauth", security((), ("operator_key" = []), ("client" = [])),
+    request_body(content = AboutToken, content_type = "application/x-www-form-urlencoded"),
     responses((status = 200, description = "It is refused from now on"), (status = 400, description = "RFC 7009, section 2.2.1"),
         (status = 401, description = "invalid_client"), (status = 503, description = "Cannot say"))
 )]

@@ -78,7 +78,7 @@ pub(crate) struct Grant {
 
 /// Exchanges a client id and secret for a token: RFC 6749, section 4.4; the client in HTTP Basic or in the body.
 #[utoipa::path(
-    post, path = "/oauth2/token", tag = "oauth", request_body(content = Grant, content_type = "application/x-www-form-urlencoded"),
+    post, path = "/oauth2/token", tag = "oauth", security((), ("client" = [])), request_body(content = Grant, content_type = "application/x-www-form-urlencoded"),
     responses((status = 200, body = TokenAnswer), (status = 400, description = "RFC 6749, section 5.2"), (status = 401, description = "invalid_client"),
         (status = 503, description = "Cannot say"))
 )]
@@ -98,10 +98,9 @@ async fn exchange(app: &App, context: &Context, headers: &HeaderMap, query: Opti
         Some(_) => return Err(OauthError::bad("unsupported_grant_type", "use client_credentials")),
         None => return Err(OauthError::request("grant_type is missing")),
     }
-    let by_basic = basic.is_some();
     let (id, secret) = form.client(basic)?;
     let entry = authenticate_client(app, &id, &secret, context.source).await.map_err(|CannotSay| OauthError::cannot_say())?;
-    let (entry, secret) = entry.ok_or(OauthError::client(by_basic))?;
+    let (entry, secret) = entry.ok_or(OauthError::client())?;
     let all = entry.words().to_owned();
     let granted = match &form.scope {
         None => all,

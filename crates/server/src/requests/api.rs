@@ -21,7 +21,7 @@ const MOST: usize = 1_000;
 /// Requests that the operator's API has answered.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Batch {
+pub(crate) struct ApiRequests {
     /// 1 to 1,000.
     requests: Vec<Report>,
 }
@@ -35,7 +35,7 @@ pub(crate) struct Accepted {
 
 /// Reports API requests for the audit log.
 #[utoipa::path(
-    post, operation_id = "report_api_requests", path = "/v1/api-requests", tag = "verification", request_body = Batch,
+    post, operation_id = "report_api_requests", path = "/v1/api-requests", tag = "verification", request_body = ApiRequests,
     responses((status = 202, description = "Taken in", body = Accepted), (status = 413, description = "More than 1 MiB"), (status = 422, description = "A field is wrong"),
         (status = 503, description = "More is reported than can be written: none of these was taken"))
 )]
@@ -44,7 +44,7 @@ pub(crate) async fn report(State(app): State<App>, request: Request) -> Result<(
         return Err(Problem::new(Code::MediaType, "Send Content-Type: application/json."));
     }
     let bytes = body::read_up_to(request.into_body(), LIMIT, "A report has at most 1 MiB.").await?;
-    let Batch { requests } = body::parse(&bytes)?;
+    let ApiRequests { requests } = body::parse(&bytes)?;
     if !(1..=MOST).contains(&requests.len()) {
         return Err(Invalid::new("requests", "requests_count", "A report has 1 to 1,000 requests.").into());
     }

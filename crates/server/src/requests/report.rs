@@ -47,6 +47,7 @@ pub(crate) struct Report {
 }
 
 #[derive(Deserialize, ToSchema)]
+#[schema(as = ReportedValues)]
 #[serde(untagged)]
 enum Values {
     One(String),
@@ -55,6 +56,7 @@ enum Values {
 
 /// A request to the operator's API, as the audit log shows it.
 #[derive(Deserialize, Serialize, ToSchema)]
+#[schema(as = ReportedRequest)]
 pub(crate) struct Kept {
     pub(crate) method: String,
     pub(crate) url: String,

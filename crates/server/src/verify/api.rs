@@ -15,7 +15,7 @@ use claviger_domain::{
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::{Question as Judged, Verdict, verify as judge};
+use super::{Question as Judged, Rate, Verdict, reply, verify as judge};
 use crate::{app::App, body::Json, problem::Problem, request::Context};
 
 /// A request to judge, as the service received it.
@@ -79,8 +79,51 @@ pub(crate) struct Answer {
     missing: Option<Vec<String>>,
     /// As whom it is allowed; null when it is refused.
     principal: Option<Principal>,
+    /// In how many seconds to try again: to be passed on as `Retry-After`. Null when trying again does not help.
+    retry_after: Option<u32>,
+    /// The credential's quota; null when it has none, and when another refusal came first.
+    rate_limit: Option<RateLimit>,
+    /// The challenge of a 401 or 403: to be passed on as `WWW-Authenticate`. Null when none is due.
+    www_authenticate: Option<String>,
     /// This verification's id.
     request_id: String,
+}
+
+impl Answer {
+    fn refused(refusal: Refusal, request_id: String) -> Self {
+        Self {
+            verdict: "refused",
+            status: refusal.status(),
+            reason: Some(refusal.code()),
+            missing: None,
+            principal: None,
+            retry_after: None,
+            rate_limit: None,
+            www_authenticate: None,
+            request_id,
+        }
+    }
+}
+
+/// A credential's quota, in the words of the fields `RateLimit-Policy` and `RateLimit` that gateways are given.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct RateLimit {
+    /// The name of the policy: `credential`.
+    policy: &'static str,
+    /// Requests that may be sent at once after a pause.
+    quota: u32,
+    /// Seconds of such a pause.
+    window: u32,
+    /// Requests that may be sent now.
+    remaining: u32,
+    /// Seconds until there is one more.
+    reset: u32,
+}
+
+impl From<&Rate> for RateLimit {
+    fn from(rate: &Rate) -> Self {
+        Self { policy: "credential", quota: rate.quota, window: rate.window, remaining: rate.remaining, reset: rate.more_in }
+    }
 }
 
 /// As whom a request is allowed.
@@ -101,6 +144,8 @@ pub(crate) struct Principal {
 }
 
 /// Judges a request.
+///
+/// Whoever asks decides on browsers' preflights: the setting `preflight` is for gateways, and an `OPTIONS` without a credential is refused here.
 #[utoipa::path(
     post, path = "/v1/verify", tag = "verification", request_body = Question,
     responses((status = 200, description = "The verdict, allowed or refused", body = Answer), (status = 503, description = "Cannot say"))
@@ -139,16 +184,32 @@ pub(super) async fn judged(app: &App, question: Question, request_id: String) ->
                 expires_at: entry.expires_at().map(|at| at.to_string()),
                 content_digest: allowed.content_digest().map(|digest| digest.clone().into_owned()),
             };
-            Answer { verdict: "allowed", status: 200, reason: None, missing: None, principal: Some(principal), request_id }
+            Answer {
+                verdict: "allowed",
+                status: 200,
+                reason: None,
+                missing: None,
+                principal: Some(principal),
+                retry_after: None,
+                rate_limit: allowed.rate.as_ref().map(RateLimit::from),
+                www_authenticate: None,
+                request_id,
+            }
         }
         Verdict::Refused(refusal, missing) => {
-            let missing = missing.map(|missing| missing.split_ascii_whitespace().map(str::to_owned).collect());
-            Answer { verdict: "refused", status: refusal.status(), reason: Some(refusal.code()), missing, principal: None, request_id }
+            let challenge = app.challenges.of(refusal, missing.as_deref());
+            Answer {
+                missing: missing.map(|missing| missing.split_ascii_whitespace().map(str::to_owned).collect()),
+                retry_after: reply::retry_after(refusal),
+                www_authenticate: challenge.and_then(|challenge| challenge.to_str().ok().map(str::to_owned)),
+                ..Answer::refused(refusal, request_id)
+            }
         }
-        Verdict::Limited(_) => {
-            let refusal = Refusal::RateLimited;
-            Answer { verdict: "refused", status: refusal.status(), reason: Some(refusal.code()), missing: None, principal: None, request_id }
-        }
+        Verdict::Limited(rate) => Answer {
+            retry_after: Some(rate.retry_after()),
+            rate_limit: Some(RateLimit::from(&rate)),
+            ..Answer::refused(Refusal::RateLimited, request_id)
+        },
         Verdict::CannotSay => return Err(Problem::unavailable("verification")),
     })
 }

@@ -21,7 +21,7 @@ const LIMIT: usize = 1024 * 1024;
 /// Questions, answered in their order.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Batch {
+pub(crate) struct Questions {
     /// 1 to 100 of them.
     #[schema(value_type = Vec<Question>)]
     questions: Vec<Box<RawValue>>,
@@ -48,7 +48,7 @@ pub(crate) enum OneAnswer {
 
 /// Judges up to 100 requests.
 #[utoipa::path(
-    post, path = "/v1/verify:batch", tag = "verification", request_body = Batch,
+    post, path = "/v1/verify:batch", tag = "verification", request_body = Questions,
     responses((status = 200, description = "A verdict or a problem for each", body = Answers))
 )]
 pub(crate) async fn verify_batch(
@@ -61,7 +61,7 @@ pub(crate) async fn verify_batch(
         return Err(Problem::new(Code::MediaType, "Send Content-Type: application/json."));
     }
     let bytes = body::read_up_to(body, LIMIT, "A batch has at most 1 MiB.").await?;
-    let Batch { questions } = body::parse(&bytes)?;
+    let Questions { questions } = body::parse(&bytes)?;
     if questions.is_empty() || questions.len() > MOST {
         return Err(Invalid::new("questions", "wrong_count", "Send 1 to 100 questions.").into());
     }

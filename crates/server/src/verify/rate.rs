@@ -28,12 +28,12 @@ const MOST: usize = 1_000_000;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rate {
     /// Requests that a full bucket holds, and the seconds until an empty one is full.
-    quota: u32,
-    window: u32,
+    pub(super) quota: u32,
+    pub(super) window: u32,
     /// Requests that may be sent at once.
-    remaining: u32,
+    pub(super) remaining: u32,
     /// Seconds until there is one more.
-    more_in: u32,
+    pub(super) more_in: u32,
 }
 
 impl Rate {

@@ -182,7 +182,7 @@ fn write_rate(headers: &mut HeaderMap, rate: Option<Rate>) {
 }
 
 /// When to try again, in seconds.
-const fn retry_after(refusal: Refusal) -> Option<u32> {
+pub(super) const fn retry_after(refusal: Refusal) -> Option<u32> {
     match refusal {
         Refusal::TooManyFailures => Some(30),
         _ => None,

@@ -1,5 +1,6 @@
 //! `POST /v1/verify:batch`.
 use axum::{body::Body, http::Request};
+use claviger_server::config::Partial;
 use serde_json::{Value, json};
 
 use crate::common::{Answer, World};
@@ -40,6 +41,48 @@ async fn each_question_has_its_own_answer_and_a_bad_one_spoils_no_other() {
         assert_eq!(id, &json!(format!("fixed.{at}")));
     }
     assert_eq!(answers[0]["principal"]["account_id"], json!(acme));
+}
+
+/// As gateways are told by header fields.
+#[tokio::test]
+async fn what_a_client_is_told_besides_the_status_is_in_the_answer() {
+    let settings = Partial { rate_limit: Some("1/m burst 2".parse().expect("a limit")), ..Partial::default() };
+    let world = World::with(settings, None, claviger_domain::kind::Kinds::built_in().expect("sound")).await;
+    let acme = world.account("business", "Acme").await;
+    let wish = json!({ "kind": "api_key", "name": "x", "access": { "level": "fine_grained", "scopes": ["orders:read"] } });
+    let made = world.operator().post(&format!("/v1/accounts/{acme}/credentials"), wish).await.json();
+    let with = |key: &Value, scope: &str| json!({ "method": "GET", "path": "/", "headers": { "x-api-key": key }, "require": [scope] });
+    let good = with(&made["secret"], "orders:read");
+    let none = json!({ "method": "GET", "path": "/", "headers": {} });
+    let questions = [good.clone(), good.clone(), good.clone(), none, with(&json!("junk"), "orders:read"), with(&made["secret"], "orders:write")];
+    let metadata = "resource_metadata=\"http://claviger.test/.well-known/oauth-protected-resource\"";
+    let challenge = |what: &str| json!(format!("Bearer realm=\"claviger\"{what}, {metadata}"));
+    let left = |remaining: u32, reset: u32| json!({ "policy": "credential", "quota": 2, "window": 120, "remaining": remaining, "reset": reset });
+    let answers = ask(&world, json!({ "questions": questions }).to_string()).await.json()["answers"].clone();
+    for (at, (status, retry_after, rate_limit, www_authenticate)) in [
+        (200, Value::Null, left(1, 60), Value::Null),
+        (200, Value::Null, left(0, 60), Value::Null),
+        (429, json!(60), left(0, 60), Value::Null),
+        (401, Value::Null, Value::Null, challenge("")),
+        (401, Value::Null, Value::Null, challenge(", error=\"invalid_token\"")),
+        (403, Value::Null, Value::Null, challenge(", error=\"insufficient_scope\", scope=\"orders:write\"")),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let answer = &answers[at];
+        let told = (&answer["status"], &answer["retry_after"], &answer["rate_limit"], &answer["www_authenticate"]);
+        assert_eq!(told, (&json!(status), &retry_after, &rate_limit, &www_authenticate), "{at}: {answer}");
+    }
+    // one question alone, and what nginx is told of the same credential
+    world.advance(30);
+    assert_eq!(world.ask(good).await.json()["retry_after"], 30);
+    let key = made["secret"].as_str().expect("a key").as_bytes();
+    let nginx = world.nginx(&[("x-api-key", key), ("x-claviger-require", b"orders:read")]).await;
+    assert_eq!(
+        (nginx.header("retry-after"), nginx.header("ratelimit"), nginx.header("ratelimit-policy")),
+        ("30", "\"credential\";r=0;t=30", "\"credential\";q=2;w=120")
+    );
 }
 
 #[tokio::test]

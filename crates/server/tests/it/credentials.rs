@@ -96,7 +96,10 @@ async fn what_is_wrong_with_a_credential_is_told_all_at_once() {
         (json!({ "email": "a@b.co", "password": "hunter2hunter2" }), "#/password", "field_not_of_this_kind"),
         (json!({ "email": "a@b.co", "roles": [] }), "#/roles", "field_not_of_this_kind"),
         (json!({ "email": "a@b.co", "expires_at": "2027-01-01T00:00:00Z" }), "#/expires_at", "field_not_of_this_kind"),
-        (json!({ "email": "a@b.co", "expires_at": "tomorrow" }), "#/expires_at", "wrong_type"),
+        (json!({ "email": "a@b.co", "expires_at": "tomorrow" }), "#/expires_at", "expiry_invalid"),
+        (json!({ "email": "a@b.co", "expires_at": "2030-01-01" }), "#/expires_at", "expiry_invalid"),
+        (json!({ "email": "a@b.co", "expires_at": "9999-12-31T23:59:59Z" }), "#/expires_at", "expiry_invalid"),
+        (json!({ "email": "a@b.co", "expires_at": 7 }), "#/expires_at", "wrong_type"),
         (json!({ "email": "a@b.co", "allowed_networks": ["10.0.0.0/8"] }), "#/allowed_networks", "field_not_of_this_kind"),
     ] {
         let answer = world.operator().post(&path, body.clone()).await;

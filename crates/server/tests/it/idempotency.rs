@@ -54,6 +54,28 @@ on_both_engines! {
         world.credential_refused(&acme).await;
     }
 
+    async fn a_key_made_with_a_key_is_answered_the_same_whatever_became_of_it(world) {
+        let tenant = world.account("tenant", "Acme").await;
+        let wish = json!({ "email": "ann@example.com", "roles": ["admin"] });
+        let admin = world.operator().post(&format!("/v1/accounts/{tenant}/credentials"), wish).await.json();
+        let keyed = world.anyone().with("x-api-key", admin["secret"].as_str().expect("a key")).with("idempotency-key", "one");
+        let (path, body) = ("/v1/api-key/keys", json!({ "owner": "bo@example.com", "description": "Import", "roles": ["viewer"] }));
+        let first = keyed.post(path, body.clone()).await;
+        assert_eq!(first.status, 201, "{first:?}");
+        let made = first.json();
+        assert!(made["key"].as_str().zip(made["key_id"].as_str()).is_some_and(|(key, id)| key.starts_with(id)), "{first:?}");
+        assert_eq!((&made["owner"], &made["description"], &made["roles"]), (&json!("bo@example.com"), &json!("Import"), &json!(["viewer"])));
+        let one = format!("{path}/{}", made["id"].as_str().expect("an id"));
+        let mut shown = keyed.get(&one).await.json();
+        shown["key"] = made["key"].clone();
+        assert_eq!(shown, made, "made and shown alike");
+        assert_eq!(keyed.put(&format!("{one}/roles/GL"), json!(null)).await.status, 200);
+        assert_eq!(keyed.post(path, body.clone()).await.bytes, first.bytes, "it has another role by now");
+        assert_eq!(keyed.delete(&one).await.status, 204);
+        let again = keyed.post(path, body).await;
+        assert_eq!((again.status, &again.bytes), (201, &first.bytes), "it is gone by now");
+    }
+
     async fn accounts_too_are_made_once(world) {
         let keyed = world.operator().with("idempotency-key", "one");
         let body = json!({ "kind": "corporate", "name": "Acme", "external_id": "42" });

@@ -61,10 +61,10 @@ on_both_engines! {
             assert_all_alike(answers);
         }
         json_form[0].1.assert_problem(401, "credential_invalid");
-        for (answers, challenge) in [(&basic_form, true), (&body_form, false)] {
+        for answers in [&basic_form, &body_form] {
             let answer = &answers[0].1;
             assert_eq!(answer.json()["error"], "invalid_client");
-            assert_eq!(answer.headers.contains_key("www-authenticate"), challenge);
+            assert!(answer.headers.contains_key("www-authenticate"));
         }
     }
 

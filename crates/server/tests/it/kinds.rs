@@ -93,7 +93,10 @@ on_both_engines! {
         let foreign = create(&world, &other, json!({ "email": "eve@example.com", "roles": ["admin"] })).await;
         let by = |key: &Value| world.anyone().with("x-api-key", text(key, "secret"));
         assert_eq!(by(&viewer).get("/v1/api-key/keys").await.status, 403);
-        assert_eq!(world.anyone().get("/v1/api-key/keys").await.status, 401);
+        let nobody = world.anyone().get("/v1/api-key/keys").await;
+        nobody.assert_problem(401, "credential_required");
+        assert!(nobody.text().contains("X-API-Key: "), "an operator key is of no use here: {nobody:?}");
+        by(&admin).post("/v1/api-key/keys", json!({ "owner": "bad" })).await.assert_invalid("#/owner", "email_invalid");
         let made = by(&admin).post("/v1/api-key/keys", json!({ "owner": "bo@example.com", "description": "Import", "roles": ["GL"], "account_id": unit })).await;
         assert_eq!(made.status, 201, "{made:?}");
         let made = made.json();
@@ -105,6 +108,9 @@ on_both_engines! {
         assert_eq!(by(&foreign).delete(&path).await.status, 404);
         assert_eq!(by(&admin).patch(&path, json!({ "owner": "cy@example.com" })).await.json()["owner"], "cy@example.com");
         assert_eq!(by(&admin).put(&format!("{path}/roles/admin"), Value::Null).await.json()["roles"], json!(["GL", "admin"]));
+        by(&admin).patch(&path, json!({ "owner": "bad" })).await.assert_invalid("#/owner", "email_invalid");
+        by(&admin).put(&format!("{path}/roles/zz"), Value::Null).await.assert_problem(404, "not_found");
+        by(&admin).delete(&format!("{path}/roles/zz")).await.assert_problem(404, "not_found");
         let unit_key = json!({ "X-API-Key": text(&made, "key") });
         assert!(allowed(&world, "GET", "/", unit_key.clone()).await);
         assert_eq!(world.anyone().with("x-api-key", text(&made, "key")).get("/v1/api-key/keys").await.json()["items"].as_array().map(Vec::len), Some(1));
@@ -120,6 +126,11 @@ on_both_engines! {
         let csv = by(&admin).with("accept", "text/csv").get("/v1/audit-log/history").await;
         assert!(csv.header("content-type").starts_with("text/csv") && csv.text().starts_with("id,at,account_id,actor"), "{csv:?}");
         assert_eq!(by(&viewer).get("/v1/audit-log/history").await.status, 403);
+        for (query, pointer) in [("from=yesterday", "#/from"), ("to=2030-01-01", "#/to"), ("limit=x", "#/limit"), ("limit=0", "#/limit"), ("cursor=x", "#/cursor"), ("since=x", "#/since")] {
+            let refused = by(&admin).get(&format!("/v1/audit-log/history?{query}")).await;
+            refused.assert_invalid(pointer, "query_invalid");
+            assert!(!refused.text().contains("yesterday"), "{refused:?}");
+        }
     }
 
     async fn fine_grained_access_narrows_and_shrinks_at_once_and_never_widens(world) {

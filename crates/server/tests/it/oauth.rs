@@ -166,8 +166,8 @@ async fn errors_of_the_standard_form_are_those_of_rfc_6749() {
         assert_eq!((answer.status, answer.json()["error"].as_str()), (status, Some(error)), "{name}: {answer:?}");
         assert_oauth_error(&answer, status, error);
         if status == 401 {
-            // a challenge for those who used the header (RFC 6749, section 5.2)
-            assert_eq!(answer.headers.contains_key("www-authenticate"), authorization.is_some(), "{name}");
+            // RFC 9110, section 15.5.2: whether they used the header or not
+            assert!(answer.header("www-authenticate").starts_with("Basic "), "{name}");
         }
     }
     for (content_type, body) in [(Some("application/json"), "{}"), (None, grant), (Some("text/plain"), grant)] {

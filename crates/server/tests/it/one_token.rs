@@ -88,6 +88,10 @@ async fn an_api_key_is_introspected_and_is_not_revoked_here() {
     let state = introspected(&world, &operator, key).await;
     let expected = json!({ "active": true, "token_type": "ApiKey", "scope": "orders:read", "client_id": made["public_id"], "sub": made["public_id"], "account_id": account });
     assert_eq!(state, expected);
+    // only a gateway knows where a request came from
+    let wish = json!({ "kind": "api_key", "name": "x", "access": { "level": "full" }, "allowed_networks": ["192.0.2.0/24"] });
+    let bound = world.operator().post(&format!("/v1/accounts/{account}/credentials"), wish).await.json();
+    assert_eq!(introspected(&world, &operator, bound["secret"].as_str().expect("a key")).await, json!({ "active": false }));
     let answer = post(&world, "/oauth2/revoke", &operator, key).await;
     assert_eq!((answer.status, &answer.json()["error"]), (400, &json!("unsupported_token_type")));
 }
@@ -107,6 +111,7 @@ async fn who_asks_must_be_proven_and_may_end_only_its_own() {
         }
         let answer = world.anyone().form(path, &[("token", &token)]).await;
         assert_eq!((answer.status, &answer.json()["error"]), (401, &json!("invalid_client")), "{answer:?}");
+        assert!(answer.header("www-authenticate").starts_with("Basic "), "{answer:?}");
         let answer = world.anyone().with("authorization", &by(&made)).form(path, &[]).await;
         assert_eq!((answer.status, &answer.json()["error"]), (400, &json!("invalid_request")), "{answer:?}");
         let answer = world.anyone().with("authorization", &by(&made)).form(&format!("{path}?token={token}"), &[("token", &token)]).await;

@@ -36,10 +36,16 @@ on_both_engines! {
             "credential_id": made.id, "public_id": made.public_id, "account_id": made.account, "acting_account_id": made.account,
             "kind": "client", "scopes": ["*"], "label": "dev@example.com", "expires_at": null,
         });
-        assert_eq!(asked.json(), json!({ "verdict": "allowed", "status": 200, "reason": null, "principal": principal, "request_id": "fixed" }));
+        assert_eq!(asked.json(), json!({
+            "verdict": "allowed", "status": 200, "reason": null, "principal": principal, "retry_after": null, "rate_limit": null,
+            "www_authenticate": null, "request_id": "fixed",
+        }));
         let refused = world.ask(json!({ "method": "GET", "path": "/", "headers": { "authorization": bearer } })).await;
         assert_eq!(refused.status, 200);
-        assert_eq!(refused.json(), json!({ "verdict": "refused", "status": 400, "reason": "account_required", "principal": null, "request_id": "fixed" }));
+        assert_eq!(refused.json(), json!({
+            "verdict": "refused", "status": 400, "reason": "account_required", "principal": null, "retry_after": null, "rate_limit": null,
+            "www_authenticate": null, "request_id": "fixed",
+        }));
     }
 }
 
