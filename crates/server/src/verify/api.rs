@@ -149,6 +149,6 @@ pub(super) async fn judged(app: &App, question: Question, request_id: String) ->
             let refusal = Refusal::RateLimited;
             Answer { verdict: "refused", status: refusal.status(), reason: Some(refusal.code()), missing: None, principal: None, request_id }
         }
-        Verdict::CannotSay => return Err(Problem::unavailable("verification")),
+        Verdict::CannotSay => return Err(Problem::cannot_say()),
     })
 }

@@ -13,7 +13,7 @@ use claviger_domain::{
     token::Purpose,
 };
 
-use super::{Moment, No, Proven, Question, RefusedSignature, Special, entry::nobodys_key, replays};
+use super::{Moment, No, Proven, Question, RefusedSignature, Special, entry::nobodys_key, replays, silence};
 use crate::app::App;
 
 /// What a signed request says of its signature.
@@ -122,7 +122,10 @@ pub(super) async fn prove<'a, F: Fields>(app: &App, signed: Signed<'a>, question
                     match app.replays.note(signed.replay_key(), verified.signed_at, now, policy.skew) {
                         replays::Answer::New => {}
                         replays::Answer::Seen => return Err(Refusal::Replayed.into()),
-                        replays::Answer::CannotSay => return Err(No::CannotSay),
+                        replays::Answer::CannotSay => {
+                            silence::note(|| "more signatures were seen than can be remembered");
+                            return Err(No::CannotSay);
+                        }
                     }
                 }
                 let special = verified.content_digest.map(|digest| Box::new(Special { content_digest: Some(digest.text()), ..Special::default() }));
