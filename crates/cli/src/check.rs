@@ -1,5 +1,6 @@
 //! `claviger cluster check`: the experiment of the promise, on live nodes. What it saw and what that shows is said by `check/report.rs`.
 use std::{
+    collections::BTreeSet,
     process::ExitCode,
     sync::{
         Arc,
@@ -87,7 +88,7 @@ struct Subject {
 async fn experiment(check: &Check) -> anyhow::Result<Report> {
     let key = check.operator_key()?;
     let nodes = check.nodes.iter().map(|url| Ok(Client::new(base(url)?, Some(&key)))).collect::<anyhow::Result<Vec<_>>>()?;
-    let places = places(check, &nodes[0]).await?;
+    let places = places(check, &nodes).await?;
     let mut report = Report::of(&places);
     let new = json!({ "kind": "corporate", "name": "Cluster check", "external_id": "claviger-cluster-check" });
     let account = timeout(PATIENCE, sample_data::account(&nodes[0], new)).await.context("no account was made in time")??;
@@ -177,18 +178,31 @@ fn base(url: &str) -> anyhow::Result<&str> {
 }
 
 /// Every place that must refuse: the nodes there are or that were named, and the routes behind gateways.
-async fn places(check: &Check, api: &Client) -> anyhow::Result<Arc<[Place]>> {
-    let cluster = timeout(PATIENCE, api.expect(Method::GET, "/v1/cluster", &Value::Null)).await.context("the node does not answer")??;
+async fn places(check: &Check, nodes: &[Client]) -> anyhow::Result<Arc<[Place]>> {
     let mut places = Vec::new();
     for url in &check.gateway {
         places.push(Place::node(base(url)?, None).await);
     }
-    if check.gateway.is_empty() {
-        for node in cluster["nodes"].as_array().context("that node does not tell of a cluster")? {
-            let (id, address) = (node["id"].as_str().unwrap_or_default(), node["address"].as_str().unwrap_or_default());
-            places.push(Place::node(&format!("http://{address}"), Some(id)).await);
+    let (mut first, mut known) = (None, BTreeSet::new());
+    for (url, api) in check.nodes.iter().zip(nodes) {
+        let asked = timeout(PATIENCE, api.expect(Method::GET, "/v1/cluster", &Value::Null)).await;
+        let cluster = asked.with_context(|| format!("the node at {url} does not answer"))?.with_context(|| format!("of the node at {url}"))?;
+        let told = cluster["nodes"].as_array().context("that node does not tell of a cluster")?;
+        if check.gateway.is_empty() {
+            for node in told {
+                let (id, address) = (node["id"].as_str().unwrap_or_default(), node["address"].as_str().unwrap_or_default());
+                if known.insert(id.to_owned()) {
+                    places.push(Place::node(&format!("http://{address}"), Some(id)).await);
+                }
+            }
+            // in another mode than `lease` it has no row
+            if !told.iter().any(|node| node["answering"] == true) {
+                places.push(Place::unknown(url));
+            }
         }
+        first.get_or_insert(cluster);
     }
+    let cluster = first.context("no node was named")?;
     for url in &check.through {
         places.push(Place::through(base(url)?));
     }

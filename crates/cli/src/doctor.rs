@@ -1,11 +1,11 @@
 //! `claviger doctor`: what would weaken the promise that a revocation is true everywhere when it returns.
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 use claviger_server::{
     app::{App, cluster::weaknesses},
     cluster::{LeaseClock, Mode},
 };
-use claviger_store::lease::{About, Cluster, Node};
+use claviger_store::lease::{About, Cluster, Node, differing};
 
 use crate::{check, print, serve, settings};
 
@@ -87,6 +87,7 @@ async fn examine(app: &App, wished: Option<u32>, found: &mut Vec<Finding>) -> an
     for node in &cluster.nodes {
         found.extend(of_a_node(node, &cluster).await);
     }
+    found.extend(of_the_settings(&cluster.nodes));
     found.push(Note("not looked at: a gateway that remembers answers; `claviger cluster check --through URL` does".to_owned()));
     Ok(())
 }
@@ -98,13 +99,13 @@ fn of_the_database(about: &About, cluster: &Cluster, is_shared: bool) -> Vec<Fin
         // openly is only ever spoken to this machine, or when the URL says so
         found.push(Well(format!("the connection is {}encrypted", if about.encrypted { "" } else { "not " })));
     }
-    if about.waits_for_the_disk() {
+    if about.waits_for_the_disk() && about.syncs {
         found.push(Well(format!("a commit waits for: {}", about.waits_for)));
     }
     match about.standbys {
         0 => found.push(Well("no standby follows the database".to_owned())),
         _ if about.may_lose_on_failover() => {}
-        standbys => found.push(Well(format!("standbys: {standbys}, and commits wait for those in synchronous_standby_names"))),
+        standbys => found.push(Well(format!("standbys: {standbys}, and commits wait for as many (synchronous_standby_names)"))),
     }
     if cluster.settled {
         found.push(Well("the primary is settled".to_owned()));
@@ -131,6 +132,14 @@ fn of_the_lease(cluster: &Cluster, wished: Option<u32>) -> Vec<Finding> {
         found.push(Finding::of(!source.contains("jiffies"), format!("this machine's clock source is {source}")));
     }
     found
+}
+
+/// Whether the nodes are set alike. What must be the same is, or they would not have joined.
+fn of_the_settings(nodes: &[Node]) -> Option<Finding> {
+    let (first, others) = nodes.split_first()?;
+    let differing: BTreeSet<_> = others.iter().flat_map(|node| differing(&first.agreement.should, &node.agreement.should)).collect();
+    let names = differing.into_iter().collect::<Vec<_>>().join(", ");
+    Some(if names.is_empty() { Well("the nodes are set alike".to_owned()) } else { Weak(format!("the nodes differ in a setting: {names}")) })
 }
 
 async fn of_a_node(node: &Node, cluster: &Cluster) -> [Finding; 2] {

@@ -129,7 +129,10 @@ impl Flags {
             anyhow::ensure!(sound, "otlp_endpoint must begin with http:// and name no user: a collector on this machine or network");
             *url = url.trim_end_matches('/').to_owned();
         }
-        let is_address = |text: &String| text.parse::<Authority>().is_ok_and(|address| address.port_u16().is_some() && !text.contains('@'));
+        let is_address = |text: &String| {
+            let reachable = |address: Authority| !address.host().is_empty() && address.port_u16().is_some_and(|port| port != 0);
+            text.parse().is_ok_and(reachable) && !text.contains('@')
+        };
         anyhow::ensure!(settings.advertise.as_ref().is_none_or(is_address), "advertise must be a host and a port, such as 10.0.0.5:8081");
         anyhow::ensure!(settings.trace_sample.is_none_or(|share| (0.0..=1.0).contains(&share)), "trace_sample must be 0 to 1");
         settings.check()?;

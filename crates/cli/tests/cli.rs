@@ -126,6 +126,8 @@ fn wrong_settings_are_refused_with_the_place_and_without_the_secret() {
         &["config", "--public", "nowhere"][..],
         &["config", "--public-url", "keys.example.com"],
         &["config", "--advertise", "10.0.0.5"],
+        &["config", "--advertise", ":8081"],
+        &["config", "--advertise", "10.0.0.5:0"],
         &["config", "--advertise", "http://10.0.0.5:8081"],
         &["config", "--advertise", "u:hunter2@10.0.0.5:8081"],
         &["config", "--lease", "0"],

@@ -5,9 +5,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::{access::Level, catalogue::RoleRule, credential};
 
-/// All account kinds of an installation, by name.
+/// All account kinds of an installation, by name; and the operator's own, as text.
 #[derive(Clone, Debug)]
-pub struct Kinds(BTreeMap<String, Kind>);
+pub struct Kinds(BTreeMap<String, Kind>, String);
 
 /// One account kind.
 #[derive(Clone, Debug, Deserialize)]
@@ -362,7 +362,7 @@ impl Kinds {
     /// # Errors
     /// When it cannot be read, or contradicts itself.
     pub fn parse(text: &str) -> Result<Self, KindsError> {
-        let kinds = Self(toml::from_str(text)?);
+        let kinds = Self(toml::from_str(text)?, String::new());
         for (id, kind) in &kinds.0 {
             kinds.check(kind).map_err(|problem| KindsError::Contradiction { kind: id.clone(), problem })?;
         }
@@ -376,10 +376,17 @@ impl Kinds {
     pub fn extended_by(self, file: &str) -> Result<Self, KindsError> {
         let mut kinds = self;
         kinds.0.extend(toml::from_str::<BTreeMap<String, Kind>>(file)?);
+        kinds.1.push_str(&toml::from_str::<toml::Table>(file)?.to_string());
         for (id, kind) in &kinds.0 {
             kinds.check(kind).map_err(|problem| KindsError::Contradiction { kind: id.clone(), problem })?;
         }
         Ok(kinds)
+    }
+
+    /// What an operator's files added to the built-in ones or replaced: the same for the same kinds, whatever else stands in the files.
+    #[must_use]
+    pub fn own(&self) -> &str {
+        &self.1
     }
 
     /// The kind called `id`.

@@ -167,7 +167,8 @@ impl std::str::FromStr for Wait {
     }
 }
 
-trait Shown {
+/// How a setting's value stands in a file.
+pub(crate) trait Shown {
     fn to_shown(&self) -> toml::Value;
 }
 

@@ -73,10 +73,10 @@ async fn by_text(app: &App, context: &Context, body: &[u8]) -> Result<Response, 
 async fn log_in(app: &App, context: &Context, login: &Login) -> Result<Option<Kept<Entry>>, Problem> {
     match verify::password(app, &login.username, &login.password, context.source).await {
         Ok(entry) => {
-            let living = verify::is_living(app, &entry, context.source).await.map_err(|_| Problem::unavailable("legacy"))?;
+            let living = verify::is_living(app, &entry, context.source).await.map_err(|_| Problem::cannot_say())?;
             Ok(living.then_some(entry))
         }
-        Err(No::CannotSay) => Err(Problem::unavailable("legacy")),
+        Err(No::CannotSay) => Err(Problem::cannot_say()),
         Err(_) => Ok(None),
     }
 }

@@ -178,10 +178,16 @@ impl Problem {
         Self { internal: Some(internal.into()), ..Self::new(Code::Internal, "Try again. If it happens again, tell us the request id.") }
     }
 
+    /// Neither yes nor no. Why is in the log already, written by whoever found it out.
+    #[must_use]
+    pub fn cannot_say() -> Self {
+        Self::new(Code::Unavailable, "Nothing was decided. Try again in a moment.")
+    }
+
     /// Neither yes nor no; `internal` is logged and not sent.
     #[must_use]
     pub fn unavailable(internal: impl Into<String>) -> Self {
-        Self { internal: Some(internal.into()), ..Self::new(Code::Unavailable, "Nothing was decided. Try again in a moment.") }
+        Self { internal: Some(internal.into()), ..Self::cannot_say() }
     }
 }
 

@@ -23,7 +23,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 use crate::{
     api,
     app::App,
-    cluster, console, legacy, oauth,
+    console, legacy, oauth,
     problem::{Code, Problem},
     request, requests, traces, verify,
 };
@@ -134,14 +134,15 @@ pub(crate) async fn method_not_allowed() -> Problem {
 
 /// Ready when verification can answer: with a lease where it needs one, a store that can be read, and none of its history lost.
 async fn ready(State(app): State<App>) -> Result<&'static str, Problem> {
-    if app.index.has_lost() {
-        return Err(Problem { detail: verify::HAS_LOST.into(), ..Problem::unavailable("revisions are missing") });
+    let not = |why| Problem { detail: why, ..Problem::cannot_say() };
+    if let Some(why) = app.index.why_silent() {
+        return Err(not(why));
     }
-    if app.cluster.gate.mode == cluster::Mode::Lease && !app.cluster.gate.is_open() {
-        return Err(Problem::unavailable("the lease is over"));
+    let read = async { app.store.prompt_reader().await?.position().await };
+    match read.await {
+        Ok(_) => Ok("ready\n"),
+        Err(error) => Err(not(format!("The database cannot be read: {error}."))),
     }
-    app.store.reader().await?.position().await?;
-    Ok("ready\n")
 }
 
 async fn metrics(State(app): State<App>) -> impl IntoResponse {

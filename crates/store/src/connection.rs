@@ -117,12 +117,12 @@ impl Connector {
         let (one, other) = (self.connect(None).await?, self.connect(None).await?);
         let before = one.backend("").await?;
         // whoever pools gives the connection that was just given back to the next who wants one, and keeps it for this transaction
-        let meanwhile = other.backend("BEGIN").await?;
+        let shared = || StoreError::Unusable("a pooler in transaction or statement mode is before it; session mode is needed".into());
+        // PgBouncer refuses a transaction block in statement mode, in these words
+        let refused = |error: StoreError| if error.to_string().contains("statement pooling mode") { shared() } else { error };
+        let meanwhile = other.backend("BEGIN").await.map_err(refused)?;
         let after = one.backend("").await?;
-        if before == meanwhile || before != after {
-            return Err(StoreError::Unusable("a pooler in transaction or statement mode is before it; session mode is needed".into()));
-        }
-        Ok(())
+        if before == meanwhile || before != after { Err(shared()) } else { Ok(()) }
     }
 }
 

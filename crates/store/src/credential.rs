@@ -514,6 +514,23 @@ impl Tx {
         self.execute("UPDATE credential_secret SET expires_at = $2 WHERE id = $1", &[id.to_string().into(), at.into()]).await.map(|_| ())
     }
 
+    /// Has a secret that was about to end stay, and remembers that it was kept.
+    ///
+    /// # Errors
+    /// When the database is not available.
+    pub async fn keep_secret(&mut self, id: SecretId) -> Result<(), StoreError> {
+        self.execute("UPDATE credential_secret SET expires_at = NULL, kept = true WHERE id = $1", &[id.to_string().into()]).await.map(|_| ())
+    }
+
+    /// Whether a secret of this credential was kept, and nothing has come of it since: a replacement sets an end to it again.
+    ///
+    /// # Errors
+    /// When the database is not available.
+    pub async fn has_kept_secret(&mut self, id: CredentialId) -> Result<bool, StoreError> {
+        let sql = "SELECT id FROM credential_secret WHERE credential_id = $1 AND kept AND expires_at IS NULL";
+        Ok(!self.query(sql, &[id.to_string().into()]).await?.is_empty())
+    }
+
     /// Forgets a secret.
     ///
     /// # Errors

@@ -201,6 +201,14 @@ impl Reader {
         }
     }
 
+    /// Which server it is on: see [`crate::revision::Position::timeline`].
+    ///
+    /// # Errors
+    /// When the connection is lost.
+    pub fn timeline(&self) -> Result<u32, StoreError> {
+        self.0.timeline()
+    }
+
     pub(crate) async fn query(&mut self, sql: &'static str, parameters: &[Value]) -> Result<Vec<Row>, StoreError> {
         self.0.query(sql, parameters).await
     }

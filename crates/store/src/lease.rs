@@ -1,7 +1,7 @@
 //! Leases: the nodes that may answer from memory, and what they have acknowledged. The rules are `claviger-lease`'s; here they are rows.
 use claviger_domain::time::Timestamp;
 
-use crate::{Reader, Store, StoreError, Tx, engine::Read as _, migrate::KNOWN, revision::Position, value::Row};
+use crate::{Reader, Store, StoreError, Tx, migrate::KNOWN, revision::Position, value::Row};
 
 /// A node, as others see it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,6 +18,28 @@ pub struct Node {
     pub version: String,
     /// When it joined.
     pub began_at: Timestamp,
+    /// Which settings it has.
+    pub agreement: Agreement,
+}
+
+/// The settings of a node that others have too: a word for each, its name and a digest of its value, as `name=digest`, joined by blanks. Empty
+/// of a version that tells none.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Agreement {
+    /// Those without which nodes contradict each other: who differs from any does not join.
+    pub must: String,
+    /// Those that may be changed node by node.
+    pub should: String,
+}
+
+/// The names of the settings that two nodes tell of, and that are not the same.
+#[must_use]
+pub fn differing<'a>(one: &'a str, other: &str) -> Vec<&'a str> {
+    let told = |text: &'a str| text.split(' ').filter_map(|word| word.split_once('='));
+    let differs = |(name, digest): &(&str, &str)| {
+        other.split(' ').filter_map(|word| word.split_once('=')).any(|(theirs, its)| theirs == *name && its != *digest)
+    };
+    told(one).filter(differs).map(|(name, _)| name).collect()
 }
 
 /// Everything about the cluster, in one look.
@@ -47,7 +69,8 @@ impl Reader {
     pub async fn cluster(&mut self) -> Result<Cluster, StoreError> {
         let rows = self
             .query(
-                "SELECT c.lease_ms, p.identity, c.settled = p.identity, r.epoch, r.rev, c.safe_rev, coalesce(c.lost_epoch = r.epoch, false), l.node, l.acked, l.beat, l.address, l.version, l.began_at \
+                "SELECT c.lease_ms, p.identity, c.settled = p.identity, r.epoch, r.rev, c.safe_rev, coalesce(c.lost_epoch = r.epoch, false), l.node, l.acked, l.beat, l.address, l.version, l.began_at, \
+                 l.must_agree, l.should_agree \
                  FROM cluster c CROSS JOIN primary_server p JOIN revision r ON r.one = c.one LEFT JOIN lease l ON l.node <> '' WHERE c.one = 1 ORDER BY l.node",
                 &[],
             )
@@ -73,10 +96,12 @@ pub struct About {
     pub encrypted: bool,
     /// What a COMMIT waits for: PostgreSQL's `synchronous_commit`; "on" where the engine knows no other.
     pub waits_for: String,
-    /// Whether a COMMIT waits for a standby too.
-    pub has_synchronous_standby: bool,
+    /// For how many standbys a COMMIT waits too.
+    pub standbys_waited_for: i64,
     /// How many standbys follow the server.
     pub standbys: i64,
+    /// Whether the server waits for its disk: PostgreSQL's `fsync`.
+    pub syncs: bool,
     /// The server's time of day; None when it is our own.
     pub now: Option<Timestamp>,
 }
@@ -88,10 +113,10 @@ impl About {
         !matches!(self.waits_for.as_str(), "off" | "local")
     }
 
-    /// Whether a standby may be promoted that lacks a commit, and with it a revocation.
+    /// Whether a standby may be promoted that lacks a commit, and with it a revocation. Which of them will be is not known here.
     #[must_use]
     pub const fn may_lose_on_failover(&self) -> bool {
-        self.standbys > 0 && !self.has_synchronous_standby
+        self.standbys > self.standbys_waited_for
     }
 }
 
@@ -101,20 +126,39 @@ impl Reader {
     /// # Errors
     /// When the database is not available.
     pub async fn about(&mut self) -> Result<About, StoreError> {
-        let rows = self.query("SELECT encrypted, waits_for, has_synchronous_standby, standbys, now FROM connection", &[]).await?;
+        let rows = self.query("SELECT encrypted, waits_for, standby_names, standbys, now, syncs FROM connection", &[]).await?;
         let mut row = rows.into_iter().next().ok_or_else(|| crate::value::unexpected("a connection"))?;
         Ok(About {
             encrypted: row.bool()?,
             waits_for: row.text()?,
-            has_synchronous_standby: row.bool()?,
+            standbys_waited_for: waited_for(&row.text()?),
             standbys: row.int()?,
             now: row.optional_time()?,
+            syncs: row.bool()?,
         })
     }
 }
 
+/// For how many standbys a COMMIT waits by these `synchronous_standby_names`: `FIRST n (…)`, `ANY n (…)`, `n (…)`, or a plain list, which is `FIRST 1`.
+fn waited_for(names: &str) -> i64 {
+    if names.trim().is_empty() {
+        return 0;
+    }
+    // a name that has a parenthesis is quoted
+    let count = names.split_once('(').map(|(before, _)| before).filter(|before| !before.contains('"'));
+    count.and_then(|before| before.split_whitespace().last()).and_then(|count| count.parse().ok()).unwrap_or(1)
+}
+
 fn node(id: String, row: &mut Row) -> Result<Node, StoreError> {
-    Ok(Node { id, acked: row.int()?, beat: row.int()?, address: row.text()?, version: row.text()?, began_at: row.time()? })
+    Ok(Node {
+        id,
+        acked: row.int()?,
+        beat: row.int()?,
+        address: row.text()?,
+        version: row.text()?,
+        began_at: row.time()?,
+        agreement: Agreement { must: row.text()?, should: row.text()? },
+    })
 }
 
 impl Store {
@@ -139,7 +183,8 @@ impl Store {
     /// Registers a node, which may not serve yet; whether it is the only one there is.
     ///
     /// # Errors
-    /// [`StoreError::Unusable`] when the nodes' leases are not `lease_ms` long any more, or a later Claviger has the database for itself.
+    /// [`StoreError::Unusable`] when the nodes' leases are not `lease_ms` long any more, another node has other settings that must agree, or a later
+    /// Claviger has the database for itself.
     pub async fn register(&self, node: &Node, lease_ms: i64) -> Result<bool, StoreError> {
         let mut tx = self.begin().await?;
         let present = tx.lock_cluster().await?;
@@ -149,10 +194,24 @@ impl Store {
         if !tx.query("SELECT version FROM migration WHERE version > $1 AND name LIKE '%_alone'", &[KNOWN.into()]).await?.is_empty() {
             return Err(StoreError::Unusable("a later Claviger has migrated it, beside which this one cannot run".into()));
         }
+        for mut row in tx.query("SELECT must_agree FROM lease", &[]).await? {
+            if let Some(name) = differing(&node.agreement.must, &row.text()?).first() {
+                return Err(StoreError::Unusable(format!("another node has another {name}")));
+            }
+        }
         // on a primary that is not settled another may serve whose row was lost
-        let sql = "INSERT INTO lease (node, acked, beat, address, version, began_at) VALUES ($1, $2, $3, $4, $5, $6) \
+        let sql = "INSERT INTO lease (node, acked, beat, address, version, began_at, must_agree, should_agree) VALUES ($1, $2, $3, $4, $5, $6, $7, $8) \
                    RETURNING (SELECT NOT EXISTS (SELECT 1 FROM lease l WHERE l.node <> $1) AND c.settled = p.identity FROM cluster c CROSS JOIN primary_server p)";
-        let values = [(&node.id).into(), node.acked.into(), node.beat.into(), (&node.address).into(), (&node.version).into(), node.began_at.into()];
+        let values = [
+            (&node.id).into(),
+            node.acked.into(),
+            node.beat.into(),
+            (&node.address).into(),
+            (&node.version).into(),
+            node.began_at.into(),
+            (&node.agreement.must).into(),
+            (&node.agreement.should).into(),
+        ];
         let is_alone = tx.query(sql, &values).await?.into_iter().next().ok_or_else(|| crate::value::unexpected("a lease"))?.bool()?;
         tx.commit_housekeeping().await?;
         Ok(is_alone)
@@ -259,4 +318,36 @@ impl Tx {
 fn other_terms(present: i64) -> StoreError {
     let seconds = std::time::Duration::from_millis(present.unsigned_abs()).as_secs_f64();
     StoreError::Unusable(format!("its nodes have leases of {seconds} s; stop them all to change that, or start this one with the same"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_commit_waits_for_as_many_standbys_as_their_names_say() {
+        for (names, count) in [
+            ("", 0),
+            (" ", 0),
+            ("*", 1),
+            ("s1", 1),
+            ("s1, s2", 1),
+            ("2", 1),
+            ("FIRST 2 (s1, s2, s3)", 2),
+            ("first 2(*)", 2),
+            ("ANY 1 (s1, s2)", 1),
+            ("any 3 ( s1,s2,s3 )", 3),
+            ("2 (s1, s2)", 2),
+            ("\"ANY 2 (x)\", s2", 1),
+            ("ANY 2 (\"a (b)\", s2)", 2),
+        ] {
+            assert_eq!(waited_for(names), count, "{names}");
+        }
+    }
+
+    #[test]
+    fn settings_differ_that_both_tell_of() {
+        assert_eq!(differing("a=1 b=2 c=3", "a=1 b=3 d=4 c=4"), ["b", "c"]);
+        assert!(differing("a=1", "").is_empty() && differing("", "a=1").is_empty(), "an older version tells none");
+    }
 }

@@ -21,7 +21,7 @@ pub(super) struct Place {
 enum Kind {
     Node(Client),
     Through(Client),
-    /// It is not asked, since what answers is somebody else.
+    /// It is not asked, since what answers is somebody else, or where it would is not known.
     Astray,
 }
 
@@ -44,6 +44,14 @@ impl Place {
                 let id = found.or(id.map(str::to_owned)).unwrap_or_default();
                 Self { name: format!("node {id} at {url}").replace("  ", " "), kind: Kind::Node(client) }
             }
+        }
+    }
+
+    /// A node of which nobody tells where it verifies.
+    pub(super) fn unknown(url: &str) -> Self {
+        Self {
+            name: format!("the node at {url}, which tells no gateway address; name it with --gateway, and those of the others too"),
+            kind: Kind::Astray,
         }
     }
 

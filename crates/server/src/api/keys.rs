@@ -51,7 +51,7 @@ impl FromRequestParts<App> for KeyCaller {
             Presented::Key(text) => text.to_owned(),
             _ => return Err(Problem::credential_invalid()),
         };
-        let entry = verify::authenticate_key(app, &text, context.source).await.map_err(|_| Problem::unavailable("key"))?;
+        let entry = verify::authenticate_key(app, &text, context.source).await.map_err(|_| Problem::cannot_say())?;
         let entry = entry.ok_or_else(Problem::credential_invalid)?;
         let account = app.store.reader().await?.find_account(entry.account_id).await?.ok_or_else(Problem::credential_invalid)?;
         let rules = app.kinds.find(&account.kind).map(|kind| &kind.credentials);

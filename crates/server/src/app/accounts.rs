@@ -166,6 +166,14 @@ pub(crate) async fn update(
     if change.api_access.is_some() && app.kinds.find(&account.kind).is_none_or(|kind| kind.gate.is_none()) {
         return Err(Invalid::new("api_access", "no_gate", "Accounts of this kind have no gate.").into());
     }
+    let is_new = change.name.as_ref().is_some_and(|name| *name != account.name)
+        || change.api_access.is_some_and(|open| open != account.api_access)
+        || change.status.is_some_and(|status| status != account.status);
+    if !is_new {
+        // whoever did it may not have waited until it was true everywhere
+        app.make_sure_instead(tx).await?;
+        return Ok(AccountView::changed(&account));
+    }
     tx.update_account(id, &change).await?;
     if change.api_access == Some(true) {
         // whoever asked for it has their answer

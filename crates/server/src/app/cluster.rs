@@ -122,7 +122,16 @@ pub fn weaknesses(about: &About, cluster: &Cluster) -> Vec<String> {
         );
     }
     if about.may_lose_on_failover() {
-        found.push("No commit waits for a standby: a failover may lose revocations (synchronous_standby_names).".to_owned());
+        found.push(match about.standbys_waited_for {
+            0 => "No commit waits for a standby: a failover may lose revocations (synchronous_standby_names).".to_owned(),
+            count => format!(
+                "A commit waits for {count} of the {} standbys that follow: a failover to another may lose revocations (synchronous_standby_names).",
+                about.standbys
+            ),
+        });
+    }
+    if !about.syncs {
+        found.push("The database server does not wait for its disk: a crash of its machine may lose revocations (fsync is off).".to_owned());
     }
     if !about.waits_for_the_disk() {
         found.push(format!("A commit does not wait for the disk (synchronous_commit is {}).", about.waits_for));

@@ -474,18 +474,22 @@ pub(crate) async fn rotate(
     Ok(view)
 }
 
-/// Ends an overlap before its time: the new secret stays, or (`keep_old`) the old one.
+/// Ends an overlap before its time: the new secret stays, or (`keep_old`) the old one. What was settled so already is made sure of.
 pub(crate) async fn settle(app: &App, context: &Context, grant: &Grant<ManageCredentials>, id: CredentialId, keep_old: bool) -> Result<(), Problem> {
     let (mut tx, credential) = for_update(app, grant, id).await?;
     assure_alive(&credential)?;
     let (now, secrets) = (app.clock.now(), tx.list_secrets(id).await?);
     let is_old = |secret: &StoredSecret| secret.view.expires_at.is_some();
+    let is_settled = if keep_old { tx.has_kept_secret(id).await? } else { !secrets.iter().any(is_old) };
+    if is_settled {
+        return Ok(app.make_sure_instead(tx).await?);
+    }
     if keep_old && !secrets.iter().any(|secret| secret.view.expires_at.is_some_and(|end| now < end)) {
-        return Err(Problem::new(Code::Conflict, "The old secret has ended already. Replace the secret again instead."));
+        return Err(Problem::new(Code::Conflict, "There is no old secret any more. Replace the secret again instead."));
     }
     for secret in &secrets {
         match (keep_old, is_old(secret)) {
-            (true, true) => tx.set_secret_expiry(secret.view.id, None).await?,
+            (true, true) => tx.keep_secret(secret.view.id).await?,
             (true, false) | (false, true) => tx.delete_secret(secret.view.id).await?,
             (false, false) => {}
         }

@@ -111,7 +111,7 @@ async fn write(app: &App, mut tx: Tx, mut taken: HashMap<CredentialId, Credentia
         if ended.is_empty() {
             // whoever did it may not have waited until it was true everywhere
             drop(tx);
-            return app.store.confirm().await;
+            return app.confirm().await;
         }
         app.meet(timeline).await?;
         let recorded = tx.end_credentials(&ended).await?;

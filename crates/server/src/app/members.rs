@@ -101,13 +101,16 @@ pub(crate) async fn save(app: &App, context: &Context, grant: &Grant<ManageMembe
     Ok((view, before.is_none()))
 }
 
-/// Removes a member; their sessions end with it.
+/// Removes a member; their sessions end with it. That one is gone already is said when that is sure.
 pub(crate) async fn remove(app: &App, context: &Context, grant: &Grant<ManageMembers>, email: &str) -> Result<(), Problem> {
     let account = grant.account();
     let folded = Email::parse(email).map_err(|_| Problem::not_found())?.folded();
     let mut tx = app.store.begin().await?;
     tx.lock_account(account.id).await?;
-    let member = tx.find_member(account.id, &folded).await?.ok_or_else(Problem::not_found)?;
+    let Some(member) = tx.find_member(account.id, &folded).await? else {
+        app.make_sure_instead(tx).await?;
+        return Err(Problem::not_found());
+    };
     assure_not_last(app, &mut tx, &account.kind, &member).await?;
     tx.delete_member(account.id, &folded).await?;
     let detail = json!({ "role": member.role });

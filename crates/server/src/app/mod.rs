@@ -20,7 +20,7 @@ use tokio::sync::{oneshot, watch};
 
 use crate::{
     clock::Clock,
-    cluster::{Cluster, Gate, LeaseClock, Mode, Progress},
+    cluster::{Cluster, Gate, LeaseClock, Mode, Progress, Rounds},
     config::{Counting, Settings, Wait, lease_out_of_range},
     keyring::KeyRing,
     metrics::Metrics,
@@ -73,6 +73,7 @@ pub struct Inner {
     /// The nodes, and what every change waits for.
     pub cluster: Cluster,
     endings: Gathering<ending::Asked>,
+    confirmations: Rounds<Result<(), StoreError>>,
     account_questions: Gathering<Question<AccountId, Account>>,
     operator_key_questions: Gathering<Question<String, OperatorKey>>,
     pub(crate) challenges: Challenges,
@@ -156,6 +157,7 @@ impl App {
             index,
             cluster,
             endings: Gathering::default(),
+            confirmations: Rounds::default(),
             account_questions: Gathering::default(),
             operator_key_questions: Gathering::default(),
             metrics,
@@ -294,6 +296,26 @@ impl App {
         let app = self.clone();
         tokio::spawn(async move { app.follow(timeline, tx.commit(recorded).await, tells).await });
         self.wait_for(progress).await
+    }
+
+    /// As [`Self::commit`], for what was found done already, on this primary: whoever did it may not have waited until it was true everywhere.
+    pub(crate) async fn make_sure(&self, timeline: u32) -> Result<(), StoreError> {
+        let (tells, progress) = watch::channel(Progress::default());
+        let app = self.clone();
+        tokio::spawn(async move { app.follow(timeline, app.confirm().await, tells).await });
+        self.wait_for(progress).await
+    }
+
+    /// As [`Self::make_sure`], of what was found done in this transaction, which has nothing left to do.
+    pub(crate) async fn make_sure_instead(&self, tx: Tx) -> Result<(), StoreError> {
+        let timeline = tx.timeline()?;
+        drop(tx);
+        self.make_sure(timeline).await
+    }
+
+    /// As [`Store::confirm`], once for all who ask meanwhile: where a standby is waited for, asking again and again must not use up the connections.
+    pub(crate) async fn confirm(&self) -> Result<(), StoreError> {
+        self.confirmations.join(|| self.store.confirm()).await
     }
 
     /// Before a change is committed on this primary: if it is another than was read from last, what it tells is read first. Revisions that are

@@ -61,17 +61,21 @@ impl Once {
         }
     }
 
-    /// The answer remembered for this very request.
+    /// The answer remembered for this very request, when what it tells is true everywhere: whoever was given it first may not have waited so long.
     ///
     /// # Errors
-    /// When the key was used for another request.
+    /// When the key was used for another request, or it is not known whether it is true everywhere.
     pub(crate) async fn remembered(&self, app: &App) -> Result<Option<Bytes>, Problem> {
-        let Some(found) = app.store.reader().await?.find_remembered(&self.caller_and_key, app.clock.now()).await? else { return Ok(None) };
+        let mut reader = app.store.reader().await?;
+        let Some(found) = reader.find_remembered(&self.caller_and_key, app.clock.now()).await? else { return Ok(None) };
+        let timeline = reader.timeline()?;
+        drop(reader);
         if found.request != self.request.as_bytes() {
             return Err(Problem::new(Code::IdempotencyKeyReused, "Use a new Idempotency-Key for a new request."));
         }
         let answer = app.keys.unseal(self.caller_and_key.as_bytes(), &found.answer);
         let answer = answer.ok_or_else(|| Problem::internal("a remembered answer could not be opened"))?;
+        app.make_sure(timeline).await?;
         Ok(Some(Bytes::copy_from_slice(&answer)))
     }
 }

@@ -50,10 +50,13 @@ pub(crate) async fn list(app: &App, _: &OperatorGrant) -> Result<Vec<OperatorKey
     Ok(app.store.reader().await?.list_operator_keys().await?)
 }
 
-/// Ends a key: the next request with it is refused.
+/// Ends a key: the next request with it is refused. That it has ended already is said when that is sure.
 pub(crate) async fn revoke(app: &App, context: &Context, grant: &OperatorGrant, id: OperatorKeyId) -> Result<(), Problem> {
     let mut tx = app.store.begin().await?;
-    let name = tx.revoke_operator_key(id, app.clock.now()).await?.ok_or_else(Problem::not_found)?;
+    let Some(name) = tx.revoke_operator_key(id, app.clock.now()).await? else {
+        app.make_sure_instead(tx).await?;
+        return Err(Problem::not_found());
+    };
     let event = app.event(context, grant.actor(), Action::OperatorKeyRevoked, None, id.to_string(), json!({ "name": name }));
     let recorded = tx.record(&event).await?;
     Ok(app.commit(tx, recorded).await?)

@@ -14,7 +14,7 @@ use tokio::{
     time::{Instant, timeout},
 };
 
-use super::{Mode, Reading, share};
+use super::{Mode, Reading, agreement, share};
 use crate::{app::App, verify::rate_moment};
 
 /// A node that keeps its lease until it is dropped or leaves. Without one an [`App`] answers nothing from memory.
@@ -33,6 +33,18 @@ pub enum JoinError {
     /// The file that remembers this node's row.
     #[error("the node's id cannot be kept in the data folder: {0}")]
     File(#[from] std::io::Error),
+    /// Another node has another value of a setting that all must share.
+    #[error(
+        "node {id} at {address} has another {name}, which must be the same on all nodes; to change it stop all of them first (docs/revocation.md)"
+    )]
+    SetOtherwise {
+        /// The setting.
+        name: String,
+        /// The node.
+        id: String,
+        /// Where it is.
+        address: String,
+    },
 }
 
 struct Driver {
@@ -55,7 +67,7 @@ impl Membership {
     /// `folder` is locked by this process (its file `lock`), and was by each before it while it ran: so the row of the last one may go at once.
     ///
     /// # Errors
-    /// When the database is not available or the nodes' leases have another length.
+    /// When the database is not available, the nodes' leases have another length, or a node that lives is set otherwise where that must not be.
     pub async fn begin(app: App, address: String, folder: Option<&Path>) -> Result<Self, JoinError> {
         let (stop, stopped) = watch::channel(false);
         let mut tasks = Vec::new();
@@ -72,6 +84,7 @@ impl Membership {
         let renewed = (app.cluster.gate.clock.read(), (app.index.applied(), app.index.timeline()));
         let mut driver = Driver { app, lease: Lease::none(), id: None, address, file, renewed, claims: JoinSet::new() };
         driver.forget_predecessor().await?;
+        agreement::assure(&driver.app).await?;
         if driver.app.cluster.gate.mode == Mode::Lease {
             driver.join().await?;
             driver.renew().await?;
@@ -195,6 +208,7 @@ impl Driver {
             address: self.address.clone(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             began_at: self.app.clock.now(),
+            agreement: agreement::of(&self.app),
         };
         let lease_ms = i64::try_from(self.app.cluster.gate.held.terms().lease().as_millis()).unwrap_or(i64::MAX);
         let rates = &self.app.rates.share;

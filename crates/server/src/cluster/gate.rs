@@ -63,6 +63,14 @@ impl Gate {
         (age != i64::MAX).then(|| Duration::from_nanos(age.unsigned_abs()))
     }
 
+    /// What there is to be said of a lease that does not run.
+    pub(crate) fn why_closed(&self) -> String {
+        match self.lease_age() {
+            Some(age) => format!("This node's lease is over: it was renewed {} s ago, and could not be since. Its log says why.", age.as_secs()),
+            None => "This node has no lease: it has not joined the others yet, or has lost its row. Its log says why.".to_owned(),
+        }
+    }
+
     /// Whether the lease ran when the clocks showed `reading`.
     pub(crate) fn was_open_at(&self, reading: Reading) -> bool {
         self.held.may_serve(|| reading)

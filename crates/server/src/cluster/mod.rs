@@ -3,7 +3,7 @@
 //! The rules are `claviger-lease`'s. Here is what reads the clocks and the database for them: [`Membership`] keeps a node's lease
 //! (`driver.rs`), [`Cluster::settle`] is what every change waits for.
 use std::{
-    collections::{BTreeMap, VecDeque},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -15,6 +15,7 @@ use claviger_store::{Store, StoreError, lease, revision::Position};
 use prometheus_client::metrics::histogram::Histogram;
 use tokio::sync::watch;
 
+mod agreement;
 pub mod canary;
 mod clock;
 mod driver;
@@ -103,6 +104,11 @@ impl Look {
         self.unheard.get(&node.id).is_some_and(|time| is_silence(*time, self.terms))
     }
 
+    /// The ids of those that have not acknowledged `rev`, and are silent.
+    fn silent_behind(&self, rev: i64) -> impl Iterator<Item = String> {
+        self.cluster.nodes.iter().filter(move |node| node.acked < rev && self.is_silent(node)).map(|node| node.id.clone())
+    }
+
     /// Whether who has not acknowledged `rev` is silent: then it is the end of its lease that is waited for.
     fn waits_for_silence(&self, rev: i64) -> bool {
         let mut behind = self.cluster.nodes.iter().filter(|node| node.acked < rev).peekable();
@@ -175,6 +181,7 @@ impl Cluster {
         let known = self.gate.clock.read();
         let barrier = Barrier::new(rev, known);
         let (mut pause, mut terms, mut nodes) = (GLANCE, self.gate.held.terms(), 0);
+        let mut silent = BTreeSet::new();
         loop {
             // a look that hangs must not make the wait any longer
             let passed = Duration::from_nanos(self.gate.clock.read().least_since(known).unsigned_abs());
@@ -184,6 +191,7 @@ impl Cluster {
                     assure_kept(timeline, look.cluster.position)?;
                     terms = longer(terms, look.terms);
                     nodes = self.confirmed(&look, rev);
+                    silent.extend(look.silent_behind(rev));
                     tells.send_replace(Progress { nodes, waits_for_silence: look.waits_for_silence(rev), ..Progress::COMMITTED });
                     Some(look)
                 }
@@ -194,6 +202,9 @@ impl Cluster {
                 Err(_) => None,
             };
             let now = self.gate.clock.read();
+            // whose lease was over while this waited has no row any more
+            let was_reaped = |look: &Arc<Look>| silent.iter().any(|id| !look.cluster.nodes.iter().any(|node| node.id == *id));
+            let has_reaped = look.as_ref().is_some_and(was_reaped);
             let decision = barrier.decide(now, terms, look.map(|look| look.sight));
             if decision == Decision::Wait && !fault::barrier_is_off() {
                 tokio::time::sleep(pause).await;
@@ -203,12 +214,12 @@ impl Cluster {
             let settled = Settled {
                 complete: true,
                 nodes,
-                outlasted: decision == Decision::Outlasted,
+                outlasted: decision == Decision::Outlasted || has_reaped,
                 took: Duration::from_nanos(now.least_since(committed).unsigned_abs()),
                 effective_at: self.wall.now(),
                 rest: Duration::ZERO,
             };
-            self.show(position, settled.outlasted).await;
+            self.show(position, decision == Decision::Outlasted).await;
             self.waits.observe(settled.took.as_secs_f64());
             return Ok(Change { position, settled });
         }

@@ -301,8 +301,9 @@ async fn show(desk: &Desk, at: At, dialog: Option<CredentialDialog>) -> Result<C
 
 /// "37 API keys"; where ended ones stay listed, the active ones are counted and called so.
 fn count(used: u32, console: &Console, rules: &kind::Rules) -> String {
-    let active = if rules.ending == Ending::Revoke { "active " } else { "" };
-    format!("{used} {active}{}{}", console.noun, if used == 1 { "" } else { "s" })
+    // paused ones count, and revoked ones are listed too
+    let which = if rules.ending == Ending::Revoke { " not revoked" } else { "" };
+    format!("{used} {}{}{which}", console.noun, if used == 1 { "" } else { "s" })
 }
 
 async fn section(desk: &Desk, filter: &Filter, at: &At, of: Option<Kind>) -> Result<CredentialSection, Problem> {

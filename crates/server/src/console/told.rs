@@ -10,8 +10,19 @@ use axum::{
 use crate::cluster::{self, Settled};
 
 /// The notices of what takes something away: of these it matters since when they are true.
-const NARROWING: [&str; 10] =
-    ["revoked", "deleted", "saved", "password-changed", "paused", "settled", "member-removed", "withdrawn", "suspended", "regenerated"];
+const NARROWING: [&str; 11] = [
+    "revoked",
+    "deleted",
+    "saved",
+    "password-changed",
+    "paused",
+    "settled",
+    "member-removed",
+    "withdrawn",
+    "suspended",
+    "regenerated",
+    "created-before",
+];
 
 /// What was said of the nodes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -14,6 +14,7 @@ use super::{
 };
 use crate::{
     app::{self, App},
+    problem::Problem,
     request::Context,
 };
 
@@ -42,7 +43,11 @@ async fn answer(app: &App, context: &Context, request: Request) -> Result<(), Oa
         return if is_key { Err(OauthError::bad("unsupported_token_type", "an API key is ended by its account")) } else { Ok(()) };
     }
     let Some(claims) = app.tokens.check(text, app.clock.now()) else { return Ok(()) };
-    let Some(entry) = app.index.credential(&claims.sub).await.map_err(|_| OauthError::cannot_say())? else { return Ok(()) };
+    let timeline = app.index.timeline();
+    let Some(entry) = app.index.credential(&claims.sub).await.map_err(|_| OauthError::cannot_say())? else {
+        // its credential has ended: whoever did that may not have waited until it was true everywhere
+        return app.make_sure(timeline).await.map_err(|error| cannot_say(&error.into()));
+    };
     let actor = match caller {
         Caller::Operator(actor) => actor,
         Caller::Client(own) if own.id == entry.id => {
@@ -51,8 +56,10 @@ async fn answer(app: &App, context: &Context, request: Request) -> Result<(), Oa
         // RFC 7009, section 2.1: told so
         Caller::Client(_) => return Err(OauthError::bad("unauthorized_client", "the token was issued to another client")),
     };
-    app::tokens::revoke(app, context, &actor, &entry, &claims).await.map_err(|problem| {
-        tracing::warn!(code = problem.code, internal = problem.internal, "a token could not be revoked");
-        OauthError::cannot_say()
-    })
+    app::tokens::revoke(app, context, &actor, &entry, &claims).await.map_err(|problem| cannot_say(&problem))
+}
+
+fn cannot_say(problem: &Problem) -> OauthError {
+    tracing::warn!(code = problem.code, internal = problem.internal, "a token could not be revoked");
+    OauthError::cannot_say()
 }

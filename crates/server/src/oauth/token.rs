@@ -55,7 +55,7 @@ pub(crate) async fn json_token(
     exchange: Json<Exchange>,
 ) -> Result<Response, Problem> {
     let Exchange { client_id, client_secret } = exchange.value;
-    let entry = authenticate_client(&app, &client_id, &client_secret, context.source).await.map_err(|CannotSay| Problem::unavailable("token"))?;
+    let entry = authenticate_client(&app, &client_id, &client_secret, context.source).await.map_err(|CannotSay| Problem::cannot_say())?;
     let (entry, secret) = entry.ok_or_else(|| Problem { challenge: None, ..Problem::credential_invalid() })?;
     let access_token =
         issue(&app, entry.public_id(), secret, entry.words().to_owned()).ok_or_else(|| Problem::internal("a token could not be signed"))?;

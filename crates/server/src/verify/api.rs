@@ -210,6 +210,6 @@ pub(super) async fn judged(app: &App, question: Question, request_id: String) ->
             rate_limit: Some(RateLimit::from(&rate)),
             ..Answer::refused(Refusal::RateLimited, request_id)
         },
-        Verdict::CannotSay => return Err(Problem::unavailable("verification")),
+        Verdict::CannotSay => return Err(Problem::cannot_say()),
     })
 }

@@ -26,7 +26,7 @@ pub(crate) struct CanaryAnswer {
 
 /// Says yes or no, or 503: cannot say.
 pub(crate) async fn answer(State(app): State<App>, question: Json<CanaryQuestion>) -> Result<axum::Json<CanaryAnswer>, Problem> {
-    let accepted = accepts_canary(&app, question.value.key.expose()).await.map_err(|_| Problem::unavailable("verification"))?;
+    let accepted = accepts_canary(&app, question.value.key.expose()).await.map_err(|_| Problem::cannot_say())?;
     Ok(axum::Json(CanaryAnswer { node: app.cluster.own(), accepted }))
 }
 

@@ -21,6 +21,7 @@ use super::{
     Entry, Holder,
     cache::{Cache, Kept, Keyed},
     revoked::Revoked,
+    silence,
 };
 use crate::{
     cluster::{Gate, Mode, Reading, Rounds},
@@ -64,7 +65,7 @@ pub struct CannotSay;
 
 impl From<StoreError> for CannotSay {
     fn from(error: StoreError) -> Self {
-        tracing::warn!(%error, "verification cannot say");
+        silence::note(|| error);
         Self
     }
 }
@@ -263,6 +264,7 @@ impl Index {
             return Ok(None);
         }
         if self.has_lost() || !(self.gate.was_open_at(reading) || self.gate.is_open()) {
+            silence::note(|| self.why_silent().unwrap_or_default());
             return Err(CannotSay);
         }
         Ok(self.credentials.get(public_id))
@@ -306,10 +308,25 @@ impl Index {
     async fn assure_current(&self) -> Result<(), CannotSay> {
         match self.gate.mode {
             Mode::Lease if self.gate.is_open() => {}
-            Mode::Lease => return Err(CannotSay),
+            Mode::Lease => {
+                silence::note(|| self.gate.why_closed());
+                return Err(CannotSay);
+            }
             Mode::ReadIndex | Mode::Direct => drop(Box::pin(self.catch_up()).await?),
         }
-        if self.has_lost() { Err(CannotSay) } else { Ok(()) }
+        if self.has_lost() {
+            silence::note(|| HAS_LOST);
+            return Err(CannotSay);
+        }
+        Ok(())
+    }
+
+    /// Why nothing can be answered from memory just now; None when it can be.
+    pub(crate) fn why_silent(&self) -> Option<String> {
+        if self.has_lost() {
+            return Some(HAS_LOST.to_owned());
+        }
+        (self.gate.mode == Mode::Lease && !self.gate.is_open()).then(|| self.gate.why_closed())
     }
 
     /// The revision that a fill must have been read at, at least, to be kept.

@@ -34,6 +34,7 @@ mod reply;
 mod revoked;
 mod secrets;
 mod signed;
+mod silence;
 mod table;
 mod uses;
 

@@ -86,7 +86,7 @@ async fn judged<F: Fields>(app: &App, question: &Question<'_, F>, moment: Moment
             rate: Some(rate),
             ..Denial::of(&Problem::from(Refusal::RateLimited), question.request_id)
         }),
-        Verdict::CannotSay => Reply::No(Denial { retry_after: Some(1), ..Denial::of(&Problem::unavailable(""), question.request_id) }),
+        Verdict::CannotSay => Reply::No(Denial { retry_after: Some(1), ..Denial::of(&Problem::cannot_say(), question.request_id) }),
     }
 }
 

@@ -14,7 +14,7 @@ use claviger_domain::{
     token::{Purpose, secret_part},
 };
 
-use super::{CannotSay, Entry, Kept, Moment, No, Proven, is_living, living, note_secret, passwords};
+use super::{CannotSay, Entry, Kept, Moment, No, Proven, is_living, living, note_secret, passwords, silence};
 use crate::app::App;
 
 /// The credential of `kind` called `public_id`, and which of its secrets `presented` is; the same work for unknown, wrong and ended.
@@ -94,7 +94,10 @@ pub(crate) async fn password(app: &App, username: &str, password: &Plain, client
             app.passwords.note_success(username, client_ip, now);
             Ok(entry)
         }
-        (passwords::Answer::Busy, _) => Err(No::CannotSay),
+        (passwords::Answer::Busy, _) => {
+            silence::note(|| "more passwords are to be checked than can be");
+            Err(No::CannotSay)
+        }
         _ => {
             app.passwords.note_failure(username, client_ip, now);
             Err(Refusal::Unauthenticated.into())

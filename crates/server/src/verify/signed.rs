@@ -13,7 +13,7 @@ use claviger_domain::{
     token::Purpose,
 };
 
-use super::{Entry, Moment, No, Proven, Question, RefusedSignature, Special, entry::nobodys_key, replays};
+use super::{Entry, Moment, No, Proven, Question, RefusedSignature, Special, entry::nobodys_key, replays, silence};
 use crate::app::App;
 
 /// What a signed request says of its signature.
@@ -38,7 +38,10 @@ impl Verified<'_> {
         match app.replays.note(entry.id, self.signed.replay_key(), self.signed_at, now) {
             replays::Answer::New => Ok(()),
             replays::Answer::Seen => Err(Refusal::Replayed.into()),
-            replays::Answer::CannotSay => Err(No::CannotSay),
+            replays::Answer::CannotSay => {
+                silence::note(|| "a used signature cannot be remembered");
+                Err(No::CannotSay)
+            }
         }
     }
 }

@@ -38,7 +38,7 @@ async fn served(router: Router) -> String {
 
 /// A row of another node, which has acknowledged whatever comes.
 async fn join(world: &World, id: &str, address: String) {
-    let node = Node { id: id.to_owned(), acked: i64::MAX, beat: 0, address, version: "0".to_owned(), began_at: START };
+    let node = Node { id: id.to_owned(), acked: i64::MAX, beat: 0, address, version: "0".to_owned(), began_at: START, agreement: Default::default() };
     world.app.store.register(&node, 10_000).await.expect("a row");
 }
 

@@ -1,10 +1,16 @@
 //! A node and its lease: without one it cannot say, and every change tells since when it is true.
+use std::{pin::Pin, time::Duration};
+
+use claviger_server::config::Partial;
 use claviger_store::lease::Node;
-use claviger_testkit::soon::assert_soon_async;
+use claviger_testkit::{
+    postgres::{Cluster, Fsync},
+    soon::assert_soon_async,
+};
 use serde_json::json;
 use tokio::sync::Notify;
 
-use crate::common::World;
+use crate::common::{Answer, World};
 
 #[tokio::test]
 async fn without_a_lease_a_node_cannot_say_and_is_not_ready() {
@@ -17,6 +23,9 @@ async fn without_a_lease_a_node_cannot_say_and_is_not_ready() {
     world.leave().await;
     let answer = world.ask(question).await;
     assert_eq!(answer.status, 503, "memory answered without a lease: {answer:?}");
+    let ready = world.at_gateway(axum::http::Request::get("/readyz").body(axum::body::Body::empty()).expect("a request")).await;
+    ready.assert_problem(503, "unavailable");
+    assert!(ready.text().contains("This node has no lease"), "it says why: {ready:?}");
     let nginx = world.nginx(&[("authorization", bearer.as_bytes()), ("AccountId", made.account.as_bytes())]).await;
     assert_eq!(nginx.status, 503, "{nginx:?}");
 }
@@ -95,7 +104,15 @@ async fn a_change_that_is_through_does_not_show_a_later_one_as_done() {
     };
     let before = rev().await;
     let began_at = world.app.clock.now();
-    let other = Node { id: "other".into(), acked: before, beat: 0, address: "127.0.0.1:1".into(), version: "test".into(), began_at };
+    let other = Node {
+        id: "other".into(),
+        acked: before,
+        beat: 0,
+        address: "127.0.0.1:1".into(),
+        version: "test".into(),
+        began_at,
+        agreement: Default::default(),
+    };
     world.app.store.register(&other, 10_000).await.expect("registered");
     let (first_is_committed, first_is_through) = (Notify::new(), Notify::new());
     let deleting_first = async {
@@ -135,7 +152,15 @@ async fn a_change_that_comes_in_while_the_log_is_read_for_another_is_waited_out_
     let rev = async || world.app.store.reader().await.expect("a reader").position().await.expect("a position").rev;
     let before = rev().await;
     let began_at = world.app.clock.now();
-    let other = Node { id: "other".into(), acked: before, beat: 0, address: "127.0.0.1:1".into(), version: "test".into(), began_at };
+    let other = Node {
+        id: "other".into(),
+        acked: before,
+        beat: 0,
+        address: "127.0.0.1:1".into(),
+        version: "test".into(),
+        began_at,
+        agreement: Default::default(),
+    };
     world.app.store.register(&other, 10_000).await.expect("registered");
     let database = world.database.clone().expect("PostgreSQL");
     let (client, connection) = tokio_postgres::connect(database.url(), tokio_postgres::NoTls).await.expect("connected");
@@ -169,4 +194,71 @@ async fn a_change_that_comes_in_while_the_log_is_read_for_another_is_waited_out_
     let (status, ()) = tokio::join!(deleting(&first), reading);
     assert_eq!(status, 204);
     assert_eq!(world.operator().delete(&second).await.status, 204);
+}
+
+/// What a standby that does not answer may not have is not said to be done: not by a repetition either, of whatever takes something away.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_done_already_is_answered_when_a_commit_would_be_postgres() {
+    let cluster = Cluster::start_with(Fsync::Off);
+    let settings = Partial { lease: Some(60), ..Partial::default() };
+    let world = World::with(settings, Some(cluster.fresh_database()), claviger_domain::kind::Kinds::built_in().expect("sound")).await;
+    let (acme, firm) = (world.account("corporate", "Acme").await, world.account("organisation", "Firm").await);
+    let suspended = world.account("corporate", "Suspended").await;
+    let deleted = world.credential(&acme).await;
+    let token = world.token(&deleted).await;
+    let path = format!("/v1/accounts/{firm}/credentials");
+    let made = async |name: &str| {
+        let wish = json!({ "email": name, "access": { "level": "full" } });
+        let made = world.operator().post(&path, wish).await.json();
+        format!("{path}/{}", made["id"].as_str().expect("an id"))
+    };
+    let (rotated, settled) = (made("a@example.com").await, made("b@example.com").await);
+    world.save_member(&acme, "ann@example.com", "viewer").await;
+    let (staff, leaving) = (world.operator_person().await, world.new_member(&acme, "owner").await);
+    claviger_server::app::operator_keys::create_from_command_line(&world.app, "old").await.expect("a key");
+    let keys = world.app.store.reader().await.expect("a reader").list_operator_keys().await.expect("keys");
+    let key = keys.iter().find(|key| key.name == "old").expect("it was made").id;
+    let rotate_to_settle = world.operator().post(&format!("{settled}/rotate"), json!({ "overlap_seconds": 3600 })).await;
+    assert_eq!(rotate_to_settle.status, 201, "{rotate_to_settle:?}");
+    let requests = || {
+        let operator = world.operator();
+        let (acme, suspended, token, rotated, settled) = (acme.clone(), suspended.clone(), token.clone(), rotated.clone(), settled.clone());
+        let (deleted, staff, leaving) = (format!("/v1/accounts/{acme}/credentials/{}", deleted.id), staff.clone(), leaving.clone());
+        let keyed = operator.clone().with("idempotency-key", "one");
+        let (o1, o2, o3, o4, o5) = (operator.clone(), operator.clone(), operator.clone(), operator.clone(), operator);
+        let all: [(&str, Pin<Box<dyn Future<Output = Answer> + '_>>); 8] = [
+            ("a deletion", Box::pin(async move { o1.delete(&deleted).await })),
+            ("a rotation", Box::pin(async move { keyed.post(&format!("{rotated}/rotate"), json!({})).await })),
+            ("an overlap's end", Box::pin(async move { o2.post(&format!("{settled}/settle"), json!({ "keep": "old" })).await })),
+            ("a removal", Box::pin(async move { o3.delete(&format!("/v1/accounts/{acme}/members/ann@example.com")).await })),
+            ("a suspension", Box::pin(async move { o4.patch(&format!("/v1/accounts/{suspended}"), json!({ "status": "suspended" })).await })),
+            ("a token's revocation", Box::pin(async move { o5.form("/oauth2/revoke", &[("token", token.as_str())]).await })),
+            ("an operator key's end", Box::pin(async move { staff.form(&format!("/operator/keys/{key}/delete"), &[]).await })),
+            ("a sign-out", Box::pin(async move { leaving.form("/sign-out", &[]).await })),
+        ];
+        all
+    };
+    for (what, request) in requests() {
+        let answer = request.await;
+        assert!(answer.status < 400, "{what}: {answer:?}");
+    }
+    let actions = world.actions(&suspended).await;
+    cluster.commit_waits_for("nobody");
+    let waits = async || tokio::time::timeout(Duration::from_millis(200), world.app.store.confirm()).await.is_err();
+    assert_soon_async("a commit waits", waits).await;
+    let mut waiting = Vec::new();
+    for (what, mut request) in requests() {
+        let answer = tokio::time::timeout(Duration::from_millis(300), &mut request).await;
+        assert!(answer.is_err(), "{what} again: {answer:?}");
+        waiting.push((what, request));
+    }
+    cluster.commit_waits_for("");
+    for (what, request) in waiting {
+        let answer = request.await;
+        let gone = matches!(what, "a removal" | "an operator key's end");
+        assert_eq!(answer.status == 404, gone, "{what} again: {answer:?}");
+        assert!(answer.status < 400 || gone, "{what} again: {answer:?}");
+        assert_eq!(answer.headers.contains_key("effective-nodes"), what != "a sign-out", "{what} again: {answer:?}");
+    }
+    assert_eq!(world.actions(&suspended).await, actions, "nothing happened that could be written down");
 }

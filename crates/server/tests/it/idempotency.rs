@@ -14,6 +14,7 @@ on_both_engines! {
         let again = keyed.post(&path, json!({ "email": "dev@example.com" })).await;
         assert_eq!((again.status, &again.bytes), (201, &first.bytes));
         assert!(again.json()["secret"].is_string());
+        assert_eq!(again.header("effective-nodes"), "1", "it is made sure of again: {again:?}");
         keyed.post(&path, json!({ "email": "other@example.com" })).await.assert_problem(422, "idempotency_key_reused");
         keyed.post("/v1/accounts", json!({ "kind": "corporate", "name": "x" })).await.assert_problem(422, "idempotency_key_reused");
         world.advance(1);

@@ -202,11 +202,15 @@ on_both_engines! {
         assert_eq!(world.operator().post(&format!("{path}/settle"), json!({ "keep": "old" })).await.status, 204);
         assert!(works(third).await && !works(text(&fourth, "secret")).await);
         let of_third = token(third).await;
+        assert_settled_already(&world, &organisation, &path, "old").await;
+        assert!(works(third).await, "it was kept");
         assert_eq!(world.operator().post(&format!("{path}/rotate"), json!({ "overlap_seconds": 604_801 })).await.status, 422);
         let fifth = world.operator().post(&format!("{path}/rotate"), json!({ "overlap_seconds": 3600 })).await.json();
         assert_eq!(world.operator().post(&format!("{path}/settle"), json!({ "keep": "new" })).await.status, 204);
         assert!(!works(third).await && works(text(&fifth, "secret")).await);
         assert!(!is_good(&of_third).await);
+        assert_settled_already(&world, &organisation, &path, "new").await;
+        world.operator().post(&format!("{path}/settle"), json!({ "keep": "old" })).await.assert_problem(409, "conflict");
         let revoked = world.operator().post(&format!("{path}/revoke"), json!({ "reason": "not_needed" })).await.json();
         assert_eq!((text(&revoked, "state"), &revoked["ended"]["reason"]), ("revoked", &json!("not_needed")));
         assert!(!works(text(&fifth, "secret")).await);
@@ -544,4 +548,12 @@ async fn the_console_explains_a_refused_request_to_its_managers_and_to_the_opera
     assert_eq!(stranger.get(&format!("/account/below/{account}/api/refusals/fixed")).await.status, 404);
     let corporate = world.account("corporate", "No signing here").await;
     assert_eq!(world.new_member(&corporate, "owner").await.get("/account/api-keys/refusals").await.status, 404);
+}
+
+/// Asked again it is made sure of again, and nothing more is written down.
+async fn assert_settled_already(world: &World, account: &str, path: &str, keep: &str) {
+    let before = world.actions(account).await;
+    let again = world.operator().post(&format!("{path}/settle"), json!({ "keep": keep })).await;
+    assert_eq!((again.status, again.header("effective-nodes")), (204, "1"), "{again:?}");
+    assert_eq!(world.actions(account).await, before);
 }

@@ -14,8 +14,15 @@ fn short_leases() -> Partial {
 
 /// A node that has a lease for all anybody knows, and says nothing.
 async fn add_silent_node(world: &World) {
-    let silent =
-        Node { id: "silent".into(), acked: 0, beat: 1, address: "192.0.2.1:8081".into(), version: "0".into(), began_at: Timestamp::from_micros(0) };
+    let silent = Node {
+        id: "silent".into(),
+        acked: 0,
+        beat: 1,
+        address: "192.0.2.1:8081".into(),
+        version: "0".into(),
+        began_at: Timestamp::from_micros(0),
+        agreement: Default::default(),
+    };
     let lease_ms = world.app.store.agree_on_lease(None).await.expect("agreed");
     world.app.store.register(&silent, lease_ms).await.expect("registered");
 }
@@ -78,6 +85,11 @@ async fn with_a_bounded_wait_a_silent_node_makes_it_202_with_a_deadline_and_revo
     let paused = world.operator().post(&format!("/v1/accounts/{firm}/credentials"), wish).await;
     assert_eq!(paused.status, 201, "nobody is silent: {paused:?}");
     let paused = format!("/v1/accounts/{firm}/credentials/{}", paused.json()["id"].as_str().expect("an id"));
+    let studio = world.account("organisation", "Studio").await;
+    let wish = json!({ "email": "dev@example.com", "access": { "level": "full" } });
+    let rotated = world.operator().post(&format!("/v1/accounts/{studio}/credentials"), wish).await.json();
+    let rotation = format!("/v1/accounts/{studio}/credentials/{}/rotate", rotated["id"].as_str().expect("an id"));
+    let rotate = async || world.operator().with("idempotency-key", "one").post(&rotation, json!({})).await;
     let path = |made: &crate::common::Made| format!("/v1/accounts/{}/credentials/{}", made.account, made.id);
     let token = world.token(&third).await;
     let (person, staff) = (world.new_member(&acme, "owner").await, world.operator_person().await);
@@ -94,6 +106,10 @@ async fn with_a_bounded_wait_a_silent_node_makes_it_202_with_a_deadline_and_revo
         world.operator().post(&format!("{paused}/pause"), json!({})).await
     });
     assert_eq!((again.status, pausing.status, &pausing.json()["state"]), (202, 202, &json!("pausing")), "{again:?} {pausing:?}");
+    // nor does an answer that is remembered
+    let (first_told, told_again) = (rotate().await, rotate().await);
+    assert_eq!((first_told.status, first_told.header("revocation-complete")), (201, "false"), "{first_told:?}");
+    assert_eq!((told_again.status, &told_again.bytes, told_again.header("revocation-complete")), (201, &first_told.bytes, "false"), "{told_again:?}");
     let page = person.get("/account/api-keys").await.text();
     assert!(page.contains("Revoking…"), "{page}");
     let page = person.get(&format!("/account/api-keys/{}", first.id)).await.text();
@@ -123,6 +139,12 @@ async fn with_a_bounded_wait_a_silent_node_makes_it_202_with_a_deadline_and_revo
     let done = world.operator().delete(&path(&first)).await;
     assert_eq!((done.status, done.headers.get("revocation-complete")), (204, None), "again, and nobody is silent now: {done:?}");
     assert_eq!(world.operator().get(&paused).await.json()["state"], "paused");
+    let told = rotate().await;
+    assert_eq!((told.bytes == first_told.bytes, told.headers.get("revocation-complete"), told.header("effective-nodes")), (true, None, "1"));
+    // its row went before any of these had waited for as long as they would have
+    let shown = cluster().await;
+    let outlasted = shown["changes"].as_array().map(|changes| changes.iter().filter(|change| change["outlasted_a_lease"] == true).count());
+    assert!(outlasted >= Some(4), "{shown}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -172,7 +194,9 @@ async fn an_account_is_shown_as_suspending_on_every_node_until_it_is_suspended_o
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_console_says_on_how_many_nodes_a_change_is_true_and_on_one_nothing_of_nodes() {
-    let world = World::postgres().await;
+    // one that waits for its disk: else the promise is weakened
+    let cluster = claviger_testkit::postgres::Cluster::start();
+    let world = World::with(Partial::default(), Some(cluster.fresh_database()), kinds()).await;
     let acme = world.account("corporate", "Acme").await;
     let (first, second) = (world.credential(&acme).await, world.credential(&acme).await);
     let person = world.new_member(&acme, "owner").await;

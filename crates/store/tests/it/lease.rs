@@ -1,10 +1,15 @@
 //! Leases as rows: who may serve, what they acknowledged, and who takes them away.
-use claviger_store::{credential::Filter, lease::Node, page::PageRequest, revision::Position};
+use claviger_store::{
+    credential::Filter,
+    lease::{Agreement, Node},
+    page::PageRequest,
+    revision::Position,
+};
 
 use super::*;
 
 fn node(id: &str, acked: i64) -> Node {
-    Node { id: id.into(), acked, beat: 0, address: "127.0.0.1:8081".into(), version: "test".into(), began_at: at(0) }
+    Node { id: id.into(), acked, beat: 0, address: "127.0.0.1:8081".into(), version: "test".into(), began_at: at(0), agreement: Default::default() }
 }
 
 async fn acknowledge(store: &Store, id: &str, acked: i64) -> bool {
@@ -74,6 +79,18 @@ on_both_engines! {
         store.unregister("a", None).await.expect("left");
         assert_eq!(store.agree_on_lease(Some(60_000)).await.expect("agreed"), 60_000);
         store.register(&node("c", 0), 3_000).await.expect_err("it would return earlier than leases are over");
+    }
+
+    async fn who_is_set_otherwise_than_another_does_not_join(place) {
+        let store = place.open().await;
+        let set = |id: &str, must: &str| Node { agreement: Agreement { must: must.into(), should: "rate=1".into() }, ..node(id, 0) };
+        store.register(&set("a", "prefix=1 kinds=1"), 10_000).await.expect("registered");
+        assert_eq!(store.reader().await.expect("a reader").cluster().await.expect("a look").nodes, [set("a", "prefix=1 kinds=1")]);
+        let refused = store.register(&set("b", "prefix=1 kinds=2"), 10_000).await.expect_err("it would contradict the other");
+        assert!(matches!(&refused, StoreError::Unusable(why) if why.contains("another kinds")), "{refused}");
+        store.register(&node("c", 0), 10_000).await.expect("of a version that tells nothing");
+        store.unregister("a", None).await.expect("left");
+        store.register(&set("b", "prefix=1 kinds=2"), 10_000).await.expect("nobody is set otherwise");
     }
 
     async fn a_later_version_that_wants_the_database_for_itself_ends_every_lease_of_this_one(place) {

@@ -70,6 +70,18 @@ fn a_check_says_which_node_it_has_no_answer_of_on_postgres() {
 }
 
 #[test]
+fn a_check_shows_nothing_of_a_node_on_postgres_that_tells_nobody_where_it_verifies_and_says_so() {
+    let mut nodes = Nodes::start(Cluster::shared(), 1, LONG_LEASE, "lease", None);
+    nodes.add_that_keeps_current_by("read_index");
+    let (status, text) = check(&nodes, &["--rounds", "2"]);
+    let unknown = format!("NOT SHOWN: the node at {}, which tells no gateway address; name it with --gateway", nodes.servers[1].public(""));
+    assert!(status == Some(2) && text.contains("on 1 of 2 nodes") && text.contains(&unknown), "{status:?} {text}");
+    let [first, second] = [0, 1].map(|node| nodes.servers[node].gateway(""));
+    let (status, text) = check(&nodes, &["--rounds", "2", "--gateway", &first, "--gateway", &second]);
+    assert!(status == Some(0) && text.contains("on 2 of 2 nodes"), "{status:?} {text}");
+}
+
+#[test]
 fn a_check_without_a_node_or_a_key_shows_nothing_and_says_so() {
     let free = std::net::TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("an address");
     let url = format!("http://{free}");

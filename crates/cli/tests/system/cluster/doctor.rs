@@ -31,23 +31,37 @@ fn the_doctor_names_a_standby_of_postgres_that_no_commit_waits_for() {
     let nodes = Nodes::start(&cluster, 1, LEASE, "lease", None);
     assert_says(&nodes, "ok     no standby follows the database");
     let (administrator, archive) = (cluster.administrator_url(), folder::temporary("archive"));
-    let mut follow = Command::new("pg_receivewal");
-    follow.args(["--synchronous", "-d", &administrator, "-D"]).arg(archive.path());
-    let _follower = Program::start("pg_receivewal", &follow, Signal::TERM);
+    let follow = |name: &str| {
+        let folder = archive.path().join(name);
+        std::fs::create_dir(&folder).expect("it is our folder");
+        let mut follow = Command::new("pg_receivewal");
+        follow.args(["--synchronous", "-d", &format!("{administrator}?application_name={name}"), "-D"]).arg(folder);
+        Program::start("pg_receivewal", &follow, Signal::TERM)
+    };
+    let _one = follow("one");
     assert_soon_says(&nodes, "WEAK   No commit waits for a standby");
     assert!(!nodes.doctor().0);
-    cluster.commit_waits_for("pg_receivewal");
+    cluster.commit_waits_for("one");
     assert_soon_says(&nodes, "ok     standbys: 1, and commits wait");
+    let _other = follow("other");
+    for (names, weak) in [("one", true), ("ANY 1 (one, other)", true), ("ANY 2 (one, other)", false), ("FIRST 1 (*)", true), ("FIRST 2 (*)", false)] {
+        cluster.commit_waits_for(names);
+        let line = if weak { "WEAK   A commit waits for 1 of the 2 standbys" } else { "ok     standbys: 2, and commits wait" };
+        assert_soon_says(&nodes, line);
+        assert_eq!(nodes.doctor().0, !weak, "{names}");
+    }
     // nothing could be dropped any more when the follower is gone
     cluster.commit_waits_for("");
 }
 
 #[test]
 fn the_doctor_says_what_it_found_of_clocks_leases_and_the_nodes_of_postgres() {
-    let mut nodes = Nodes::start(Cluster::shared(), 1, LONG_LEASE, "lease", None);
+    let cluster = Cluster::start();
+    let mut nodes = Nodes::start(&cluster, 2, LONG_LEASE, "lease", None);
     let (well, said) = nodes.doctor();
     assert!(well, "{said}");
     for line in [
+        "ok     the nodes are set alike",
         "ok     each connection has a session of the server to itself",
         "ok     a commit waits for: on",
         "ok     this machine has a clock of time since boot",
@@ -59,14 +73,20 @@ fn the_doctor_says_what_it_found_of_clocks_leases_and_the_nodes_of_postgres() {
     }
     let (well, said) = nodes.doctor_with(nodes.url(), &["--lease", "30"]);
     assert!(!well && said.contains("WEAK   this node is set to leases of 30 s, and would not start"), "{said}");
-    assert!(nodes.servers[0].terminate().success());
+    nodes.run("UPDATE lease SET should_agree = 'rate_limit=0' WHERE node = (SELECT min(node) FROM lease)");
+    let (well, said) = nodes.doctor();
+    assert!(!well && said.contains("WEAK   the nodes differ in a setting: rate_limit\n"), "{said}");
+    for server in &mut nodes.servers {
+        assert!(server.terminate().success());
+    }
     let (well, said) = nodes.doctor_with(nodes.url(), &["--lease", "30"]);
     assert!(well && said.contains("would make them so") && said.contains("leases are 60 s long"), "the doctor changed something: {said}");
 }
 
 #[test]
 fn the_doctor_names_revisions_that_postgres_is_missing_and_for_which_every_node_is_closed() {
-    let nodes = Nodes::start(Cluster::shared(), 1, LEASE, "lease", None);
+    let cluster = Cluster::start();
+    let nodes = Nodes::start(&cluster, 1, LEASE, "lease", None);
     nodes.run("UPDATE cluster SET lost_epoch = (SELECT epoch FROM revision)");
     let (well, said) = nodes.doctor();
     assert!(!well && said.contains("WEAK   The database is missing revisions"), "{said}");
@@ -77,7 +97,8 @@ fn the_doctor_names_revisions_that_postgres_is_missing_and_for_which_every_node_
 /// Where nobody can connect to is not what it tells the others.
 #[test]
 fn a_node_that_listens_on_every_address_tells_the_one_that_postgres_sees_it_by() {
-    let (database, data) = (Cluster::shared().fresh_database(), folder::temporary("data"));
+    let cluster = Cluster::start();
+    let (database, data) = (cluster.fresh_database(), folder::temporary("data"));
     let folder = data.path().to_str().expect("text");
     let arguments = ["serve", "--data", folder, "--public", "127.0.0.1:0", "--gateway", "0.0.0.0:0", "--database", database.url()];
     let node = Program::start("claviger", &Claviger::command(&arguments), Signal::KILL);
@@ -94,5 +115,6 @@ fn the_doctor_names_a_pooler_before_postgres_that_shares_sessions_and_not_one_th
         let (well, said) = nodes.doctor_with(&nodes.url().replace(&Cluster::shared().address(), &pooler.address()), &[]);
         assert_eq!(!well && said.contains("session mode is needed"), mode == "transaction", "{mode}: {said}");
         assert_eq!(said.contains("ok     each connection has a session"), mode == "session", "{mode}: {said}");
+        assert_eq!(said.contains("WEAK   The database server does not wait for its disk"), mode == "session", "it does not: {mode}: {said}");
     }
 }

@@ -5,6 +5,7 @@ use std::{
 };
 
 use claviger_testkit::{
+    folder,
     postgres::Cluster,
     program::Signal,
     soon::{assert_soon, soon},
@@ -215,6 +216,29 @@ fn a_node_with_another_lease_is_refused_by_those_on_postgres() {
     let nodes = Nodes::start(Cluster::shared(), 1, LEASE, "lease", None);
     let refused = nodes.try_with_lease("30");
     assert!(refused.contains("leases of 2 s"), "{refused}");
+}
+
+/// Nodes that name another issuer, or know another prefix or other kinds, would refuse what the others accept.
+#[test]
+fn a_node_that_is_set_otherwise_is_refused_by_those_on_postgres_that_live() {
+    let mut nodes = Nodes::start(Cluster::shared(), 1, LEASE, "lease", None);
+    let folder = folder::temporary("kinds");
+    let kinds = folder.path().join("kinds.toml");
+    std::fs::write(&kinds, include_str!("../haulier.toml")).expect("written");
+    let same = ["--public-url", "http://api.example.com"];
+    for (name, settings) in [
+        ("prefix", [&same[..], &["--prefix", "abc"]].concat()),
+        ("public_url", Vec::new()),
+        ("public_url", vec!["--public-url", "http://other.example.com"]),
+        ("kinds", [&same[..], &["--kinds", kinds.to_str().expect("text")]].concat()),
+    ] {
+        let refused = nodes.try_with(&settings);
+        assert!(refused.contains(&format!("has another {name}, which must be the same")), "{settings:?}: {refused}");
+    }
+    // what a dead one has left is waited for, and goes
+    nodes.run("INSERT INTO lease (node, acked, beat, address, version, began_at, must_agree) VALUES ('dead', 0, 0, 'nowhere', '0', 0, 'prefix=0')");
+    nodes.add();
+    assert_eq!(nodes.rows(0), 2);
 }
 
 #[test]

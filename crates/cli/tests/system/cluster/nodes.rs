@@ -262,8 +262,21 @@ impl Nodes {
 
     /// What a node says that wants another lease than the others'.
     pub(crate) fn try_with_lease(&self, seconds: &str) -> String {
+        self.try_with(&["--lease", seconds, "--public-url", "http://api.example.com"])
+    }
+
+    /// What a node says that is refused with these settings.
+    pub(crate) fn try_with(&self, settings: &[&str]) -> String {
         let data = self.folder_with_keys();
-        refused_start(data.path(), &["--database", &self.url, "--lease", seconds])
+        refused_start(data.path(), &[&["--database", self.url.as_str()][..], settings].concat())
+    }
+
+    /// One more node, which keeps current by `mode`.
+    pub(crate) fn add_that_keeps_current_by(&mut self, mode: &str) {
+        let at = self.arguments.iter().position(|argument| argument == "--revocation").expect("each is told") + 1;
+        let others = std::mem::replace(&mut self.arguments[at], mode.to_owned());
+        self.add();
+        self.arguments[at] = others;
     }
 
     /// How many nodes have a row, as one of them says.
