@@ -26,7 +26,7 @@ use tokio::{net::UdpSocket, signal::unix::SignalKind, sync::watch};
 
 use crate::{
     listening::{SocketFile, bind, open_up, url},
-    print, settings,
+    print, private, settings,
 };
 
 /// Serves until SIGTERM or Ctrl-C, then lets what is being answered finish.
@@ -135,7 +135,8 @@ impl Server {
         let wait = |mut stopped: watch::Receiver<bool>| async move {
             let _ = stopped.wait_for(|stop| *stop).await;
         };
-        tasks.spawn(serve::public(public_listener, public(app.clone()), wait(stopped.clone())));
+        let proxies = app.settings.trusted_proxies.clone().unwrap_or_default();
+        tasks.spawn(serve::public(public_listener, public(app.clone()), proxies, wait(stopped.clone())));
         for listener in gateway_listeners.into_iter().flatten() {
             tasks.spawn(serve::gateway(listener, app.clone(), gateway(app.clone()), wait(stopped.clone())));
         }
@@ -188,7 +189,12 @@ async fn open(settings: Settings, issuer: String) -> anyhow::Result<App> {
     }
     let store = match &settings.database {
         Some(url) => Store::open_postgres(url).await?,
-        None => Store::open_sqlite(&data.join("claviger.db")).await?,
+        None => {
+            for file in ["claviger.db", "claviger.db-wal", "claviger.db-shm"] {
+                private::check(&data.join(file))?;
+            }
+            Store::open_sqlite(&data.join("claviger.db")).await?
+        }
     };
     Ok(App::open(settings, issuer, store, kinds, keys, Clock::System, Arc::new(OsChance)).await?)
 }
@@ -202,7 +208,8 @@ fn lock(data: &Path) -> anyhow::Result<File> {
 }
 
 fn make_folder(data: &Path) -> anyhow::Result<()> {
-    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(data).with_context(|| format!("cannot make the data folder {}", data.display()))
+    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(data).with_context(|| format!("cannot make the data folder {}", data.display()))?;
+    private::check(data)
 }
 
 /// Where other nodes reach this one's gateway listener.

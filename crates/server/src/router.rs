@@ -1,4 +1,6 @@
 //! Every route, on one page. A handler's arguments say who may call it; the routes that anyone may call are listed as such.
+use std::sync::LazyLock;
+
 use axum::{
     Router,
     extract::State,
@@ -7,6 +9,7 @@ use axum::{
     response::IntoResponse,
     routing::{any, get, post},
 };
+use bytes::Bytes;
 use utoipa::{
     OpenApi,
     openapi::{
@@ -146,8 +149,11 @@ async fn metrics(State(app): State<App>) -> impl IntoResponse {
     ([(header::CONTENT_TYPE, openmetrics)], app.metrics.render(&app.index, &app.cluster))
 }
 
-async fn openapi_json() -> impl IntoResponse {
-    axum::Json(openapi())
+async fn openapi_json() -> Result<impl IntoResponse, Problem> {
+    // one for all who ask: anyone may, as often as they like
+    static DOCUMENT: LazyLock<Option<Bytes>> = LazyLock::new(|| openapi().to_json().ok().map(Bytes::from));
+    let document = DOCUMENT.clone().ok_or_else(|| Problem::internal("the OpenAPI document cannot be written"))?;
+    Ok(([(header::CONTENT_TYPE, "application/json")], document))
 }
 
 /// The public contract, as an OpenAPI 3.1 document.
