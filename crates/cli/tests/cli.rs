@@ -206,7 +206,8 @@ fn a_taken_port_is_named_with_the_flag_that_changes_it() {
         [("serve", "--public", "--gateway"), ("serve", "--gateway", "--public"), ("demo", "--public", "--gateway"), ("demo", "--gateway", "--public")]
     {
         let folder = tempfile::tempdir().expect("a folder");
-        let error = fail(&run(&[command, flag, &address, other, "127.0.0.1:0", "--data", folder.path().to_str().expect("UTF-8")]));
+        let data = folder.path().join("data");
+        let error = fail(&run(&[command, flag, &address, other, "127.0.0.1:0", "--data", data.to_str().expect("UTF-8")]));
         assert!(error.contains(&address) && error.contains(flag), "{command} {flag}: {error}");
     }
 }
@@ -246,7 +247,8 @@ impl Drop for Serving {
 #[test]
 fn serve_prints_its_addresses_and_the_first_link_works_beside_commands_and_stops_when_asked() {
     let folder = tempfile::tempdir().expect("a folder");
-    let data = folder.path().to_str().expect("UTF-8");
+    let data = folder.path().join("data");
+    let data = data.to_str().expect("UTF-8");
     let mut command = claviger(&["serve", "--data", data, "--public", "127.0.0.1:0", "--gateway", "127.0.0.1:0"]);
     let mut serving = Serving(command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("it starts"));
     let mut lines = BufReader::new(serving.0.stdout.take().expect("piped")).lines();

@@ -197,7 +197,7 @@ fn a_client_s_address_comes_from_trusted_proxies_and_from_nobody_else() {
     ] {
         let server = Server::start(trusted);
         let office = BackOffice::of(&server);
-        let account = office.account(&json!({ "kind": "business", "name": "Acme" }));
+        let account = office.corporate("Acme");
         let wish = json!({ "kind": "client", "email": "dev@example.com" });
         let create = office.request("POST", &format!("/v1/accounts/{account}/credentials")).json(&wish);
         create.header("X-Forwarded-For", "198.51.100.1, 203.0.113.9").header("X-Forwarded-For", "10.0.0.2").send().expect(201);
