@@ -54,7 +54,7 @@ start() {
     exit 1
 }
 for node in $(seq "$nodes"); do
-    mkdir "$place/$node"
+    mkdir -m 700 "$place/$node"
     [ "$node" = 1 ] || cp "$place/1/keyring.json" "$place/$node/"
     start "$node" --database "$url"
 done

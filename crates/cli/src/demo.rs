@@ -34,7 +34,7 @@ pub(crate) async fn run(flags: &DemoFlags) -> anyhow::Result<()> {
     let api = url(sample_listener.local_addr()?);
     let server = Server::start(settings, Names::SERVE).await?;
     let sample_api = sample_api::router(&server.gateway);
-    tokio::spawn(listeners::public(sample_listener, sample_api, std::future::pending()));
+    tokio::spawn(listeners::public(sample_listener, sample_api, Default::default(), std::future::pending()));
 
     let key = app::operator_keys::create_from_command_line(&server.app, "demo").await.map_err(refused)?;
     let sample = sample_data::make(&Client::new(&server.public, Some(key.expose()))).await?;

@@ -12,6 +12,7 @@ mod doctor;
 mod headers;
 mod listening;
 mod print;
+mod private;
 mod sample_api;
 mod sample_data;
 mod serve;
@@ -106,6 +107,9 @@ enum OperatorKey {
 }
 
 fn main() -> ExitCode {
+    if let Err(error) = private::begin() {
+        return print::failure(&error);
+    }
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return print::failure(&error.into()),

@@ -26,7 +26,7 @@ use tokio::{net::UdpSocket, signal::unix::SignalKind, sync::watch};
 
 use crate::{
     listening::{SocketFile, bind, open_up, url},
-    print, settings,
+    print, private, settings,
 };
 
 /// In the data folder.
@@ -140,7 +140,8 @@ impl Server {
         let wait = |mut stopped: watch::Receiver<bool>| async move {
             let _ = stopped.wait_for(|stop| *stop).await;
         };
-        tasks.spawn(serve::public(public_listener, public(app.clone()), wait(stopped.clone())));
+        let proxies = app.settings.trusted_proxies.clone().unwrap_or_default();
+        tasks.spawn(serve::public(public_listener, public(app.clone()), proxies, wait(stopped.clone())));
         for listener in gateway_listeners.into_iter().flatten() {
             tasks.spawn(serve::gateway(listener, app.clone(), gateway(app.clone()), wait(stopped.clone())));
         }
@@ -203,7 +204,12 @@ async fn open(settings: Settings, issuer: String, keys: KeyRing) -> anyhow::Resu
     let kinds = kinds(&settings)?;
     let store = match &settings.database {
         Some(url) => Store::open_postgres(url).await?,
-        None => Store::open_sqlite(&data.join("claviger.db")).await?,
+        None => {
+            for file in ["claviger.db", "claviger.db-wal", "claviger.db-shm"] {
+                private::close(&data.join(file))?;
+            }
+            Store::open_sqlite(&data.join("claviger.db")).await?
+        }
     };
     Ok(App::open(settings, issuer, store, kinds, keys, Clock::System, Arc::new(OsChance)).await?)
 }
@@ -217,7 +223,8 @@ fn lock(data: &Path) -> anyhow::Result<File> {
 }
 
 fn make_folder(data: &Path) -> anyhow::Result<()> {
-    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(data).with_context(|| format!("cannot make the data folder {}", data.display()))
+    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(data).with_context(|| format!("cannot make the data folder {}", data.display()))?;
+    private::check_folder(data)
 }
 
 /// Where other nodes reach this one's gateway listener.

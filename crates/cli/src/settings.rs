@@ -4,7 +4,7 @@ use std::{net::SocketAddr, path::PathBuf};
 use anyhow::Context;
 use claviger_server::{
     cluster::Mode,
-    config::{Counting, Partial, Preflight, RateLimit, Settings, Wait},
+    config::{Counting, Networks, Partial, Preflight, RateLimit, Settings, Wait},
 };
 
 use hyper::http::uri::Authority;
@@ -32,6 +32,9 @@ pub(crate) struct Flags {
     /// How browsers and integrations reach the public address, such as https://keys.example.com
     #[arg(long, env = "CLAVIGER_PUBLIC_URL", value_name = "URL")]
     public_url: Option<String>,
+    /// The proxies before the public address, whose X-Forwarded-For is believed, such as "10.0.0.0/8, 2001:db8::7" [default: none]
+    #[arg(long, env = "CLAVIGER_TRUSTED_PROXIES", value_name = "NETWORKS")]
+    trusted_proxies: Option<Networks>,
     /// The first word of every credential made here [default: clv]
     #[arg(long, env = "CLAVIGER_PREFIX", value_name = "WORD")]
     prefix: Option<String>,
@@ -100,6 +103,7 @@ impl Flags {
             gateway: self.gateway,
             gateway_socket: self.gateway_socket.clone(),
             public_url: self.public_url.clone(),
+            trusted_proxies: self.trusted_proxies.clone(),
             prefix: self.prefix.clone(),
             kinds: self.kinds.clone(),
             api_request_days: self.api_request_days,

@@ -1,7 +1,7 @@
 //! The binary as its users meet it: help, settings, and what it prints where.
 use std::{
     io::{BufRead, BufReader, Lines},
-    os::unix::fs::PermissionsExt,
+    os::unix::{fs::PermissionsExt, process::ExitStatusExt},
     path::Path,
     process::{ChildStdout, Command, Output, Stdio},
 };
@@ -105,7 +105,17 @@ fn flags_count_over_environment_over_file_over_defaults_and_secrets_are_masked()
 fn what_config_prints_is_a_file_it_reads() {
     let folder = tempfile::tempdir().expect("a folder");
     let file = folder.path().join("claviger.toml");
-    let shown = succeed(&run(&["config", "--prefix", "own", "--lease", "3", "--public-url", "https://keys.example.com/"]));
+    let shown = succeed(&run(&[
+        "config",
+        "--prefix",
+        "own",
+        "--lease",
+        "3",
+        "--trusted-proxies",
+        "10.0.0.0/8,2001:db8::7",
+        "--public-url",
+        "https://keys.example.com/",
+    ]));
     std::fs::write(&file, &shown).expect("written");
     assert_eq!(succeed(&run(&["config", "--config", file.to_str().expect("UTF-8")])), shown);
 }
@@ -141,6 +151,8 @@ fn wrong_settings_are_refused_with_the_place_and_without_the_secret() {
         fail(&run(arguments));
     }
     let data = folder.path().join("data");
+    let error = fail(&run(&["config", "--trusted-proxies", "10.0.0.1/8"]));
+    assert!(error.contains("addresses or networks"), "{error}");
     let error = fail(&run(&["operator", "key", "create", "--name", "x", "--data", data.to_str().expect("UTF-8"), "--prefix", "Too Long!"]));
     assert!(error.contains("prefix"), "{error}");
 }
@@ -190,6 +202,37 @@ fn the_version_is_claviger_s() {
 }
 
 #[test]
+fn what_is_made_is_for_its_owner_alone_and_what_was_open_to_others_is_closed() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let data = folder.path().join("data");
+    let set_mode = |path: &Path, mode| std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).expect("changed");
+    // as a careless shell has it: the key ring alone sets its own mode
+    let careless = || {
+        let mut shell = Command::new("sh");
+        shell.args(["-c", "umask 022; exec \"$@\"", "sh", env!("CARGO_BIN_EXE_claviger")]).env_clear();
+        shell.args(["serve", "--public", "127.0.0.1:0", "--gateway", "127.0.0.1:0", "--data", data.to_str().expect("UTF-8")]);
+        shell
+    };
+    std::fs::create_dir(&data).expect("a folder");
+    set_mode(&data, 0o777);
+    let error = fail(&careless().stdin(Stdio::null()).output().expect("it runs"));
+    assert!(error.contains("mode 0777") && error.contains("chmod go="), "{error}");
+    assert_eq!(std::fs::read_dir(&data).expect("a folder").count(), 0, "nothing was made there");
+    set_mode(&data, 0o755);
+    let assert_private = || {
+        let serving = Serving::of(careless());
+        for file in std::fs::read_dir(&data).expect("a folder") {
+            let file = file.expect("a file");
+            assert_eq!(file.metadata().expect("there").permissions().mode() & 0o077, 0, "{:?}", file.path());
+        }
+        drop(serving);
+    };
+    assert_private();
+    set_mode(&data.join("claviger.db"), 0o644);
+    assert_private();
+}
+
+#[test]
 fn a_taken_port_is_named_with_the_flag_that_changes_it() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
     let address = taken.local_addr().expect("an address").to_string();
@@ -197,9 +240,30 @@ fn a_taken_port_is_named_with_the_flag_that_changes_it() {
         [("serve", "--public", "--gateway"), ("serve", "--gateway", "--public"), ("demo", "--public", "--gateway"), ("demo", "--gateway", "--public")]
     {
         let folder = tempfile::tempdir().expect("a folder");
-        let error = fail(&run(&[command, flag, &address, other, "127.0.0.1:0", "--data", folder.path().to_str().expect("UTF-8")]));
+        let data = folder.path().join("data");
+        let error = fail(&run(&[command, flag, &address, other, "127.0.0.1:0", "--data", data.to_str().expect("UTF-8")]));
         assert!(error.contains(&address) && error.contains(flag), "{command} {flag}: {error}");
     }
+}
+
+#[test]
+fn a_crash_leaves_no_core() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let data = folder.path().join("data");
+    // as for a developer who wants cores
+    let mut shell = Command::new("sh");
+    shell.args(["-c", "ulimit -S -c \"$(ulimit -H -c)\"; exec \"$@\"", "sh", env!("CARGO_BIN_EXE_claviger")]).current_dir(folder.path()).env_clear();
+    shell.args(["serve", "--public", "127.0.0.1:0", "--gateway", "127.0.0.1:0", "--data", data.to_str().expect("UTF-8")]);
+    let (mut serving, _) = Serving::of(shell);
+    let process = serving.0.id().to_string();
+    let limits = std::fs::read_to_string(format!("/proc/{process}/limits")).expect("it runs");
+    let of_cores: Vec<_> = limits.lines().filter_map(|line| line.strip_prefix("Max core file size")).flat_map(str::split_whitespace).collect();
+    assert_eq!(of_cores, ["0", "0", "bytes"], "{limits}");
+    assert!(Command::new("kill").args(["-ABRT", &process]).status().expect("kill runs").success());
+    let ended = serving.0.wait().expect("it ends");
+    assert_eq!((ended.signal(), ended.core_dumped()), (Some(6), false));
+    let left: Vec<_> = std::fs::read_dir(folder.path()).expect("a folder").map(|file| file.expect("a file").file_name()).collect();
+    assert_eq!(left, ["data"]);
 }
 
 /// A running server, ended with this value; and what it prints.
@@ -208,7 +272,10 @@ struct Serving(std::process::Child, Lines<BufReader<ChildStdout>>);
 impl Serving {
     /// Once it serves for the first time.
     fn start(data: &str) -> (Self, [String; 3]) {
-        let mut command = claviger(&["serve", "--data", data, "--public", "127.0.0.1:0", "--gateway", "127.0.0.1:0"]);
+        Self::of(claviger(&["serve", "--data", data, "--public", "127.0.0.1:0", "--gateway", "127.0.0.1:0"]))
+    }
+
+    fn of(mut command: Command) -> (Self, [String; 3]) {
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("it starts");
         let lines = BufReader::new(child.stdout.take().expect("piped")).lines();
         let mut serving = Self(child, lines);
@@ -230,10 +297,15 @@ impl Drop for Serving {
 #[test]
 fn serve_prints_its_addresses_and_the_first_link_works_beside_commands_and_stops_when_asked() {
     let folder = tempfile::tempdir().expect("a folder");
-    let data = folder.path().to_str().expect("UTF-8");
+    let data = folder.path().join("data");
+    let data = data.to_str().expect("UTF-8");
     let (mut serving, [public, gateway, link]) = Serving::start(data);
     assert!(public.starts_with("http://127.0.0.1:") && gateway.starts_with("http://127.0.0.1:") && public != gateway);
     assert!(link.starts_with(&format!("{public}/sign-in/")), "{link}");
+    for file in std::fs::read_dir(data).expect("a folder") {
+        let file = file.expect("a file");
+        assert_eq!(file.metadata().expect("there").permissions().mode() & 0o077, 0, "{:?}", file.path());
+    }
     let key = succeed(&run(&["operator", "key", "create", "--name", "beside", "--data", data]));
     assert!(key.starts_with("clv_operator_"));
     // a second server would miss what this one revokes

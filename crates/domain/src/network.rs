@@ -1,5 +1,9 @@
 //! The networks a credential may be used from: IPv4 and IPv6 prefixes in CIDR notation (RFC 4632, RFC 4291).
-use std::{fmt, net::IpAddr, str::FromStr};
+use std::{
+    fmt,
+    net::{IpAddr, Ipv6Addr},
+    str::FromStr,
+};
 
 /// An address prefix. A bare address is a prefix of full length.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,6 +21,16 @@ impl Network {
             (IpAddr::V6(base), IpAddr::V6(address)) => same_prefix(base.to_bits(), address.to_bits(), 128 - self.length),
             _ => false,
         }
+    }
+}
+
+/// Whom an address stands for where addresses are counted: an IPv4 one, mapped into IPv6 or not, itself; an IPv6 one its /64, since whoever has
+/// one address of it has them all (RFC 6177, RFC 7421).
+#[must_use]
+pub fn subscriber(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(v6) => Ipv6Addr::from_bits(v6.to_bits() & (u128::MAX << 64)).into(),
+        v4 @ IpAddr::V4(_) => v4,
     }
 }
 
@@ -73,6 +87,19 @@ mod tests {
             let network: Network = network.parse().expect("a network");
             assert!(network.contains(inside.parse().expect("an address")), "{network} {inside}");
             assert!(!network.contains(outside.parse().expect("an address")), "{network} {outside}");
+        }
+    }
+
+    #[test]
+    fn addresses_of_one_subscriber_count_as_one() {
+        for (address, counted) in [
+            ("192.0.2.7", "192.0.2.7"),
+            ("::ffff:192.0.2.7", "192.0.2.7"),
+            ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::"),
+            ("2001:db8:1:3::", "2001:db8:1:3::"),
+            ("::1", "::"),
+        ] {
+            assert_eq!(subscriber(address.parse().expect("an address")).to_string(), counted, "{address}");
         }
     }
 

@@ -5,8 +5,10 @@ use claviger_domain::{invalid::Invalid, token::Format};
 use claviger_lease::Terms;
 use serde::Deserialize;
 
+mod networks;
 mod rate_limit;
 
+pub use networks::Networks;
 pub(crate) use rate_limit::whole_seconds;
 pub use rate_limit::{Counting, RateLimit};
 
@@ -53,6 +55,8 @@ settings! {
     gateway_socket: PathBuf = None, false;
     /// How browsers and integrations reach the public listener, such as https://keys.example.com; the issuer of tokens.
     public_url: String = None, false;
+    /// The proxies before the public listener, whose `X-Forwarded-For` is believed: addresses and networks, such as `10.0.0.0/8, 2001:db8::7`.
+    trusted_proxies: Networks = None, false;
     /// The first word of every credential made here: 2 to 10 characters of a-z and 0-9.
     prefix: String = Some("clv".to_owned()), false;
     /// A TOML file of account kinds that adds to the built-in ones, or replaces some.
@@ -200,6 +204,12 @@ impl Shown for Counting {
 }
 
 impl Shown for RateLimit {
+    fn to_shown(&self) -> toml::Value {
+        self.to_string().into()
+    }
+}
+
+impl Shown for Networks {
     fn to_shown(&self) -> toml::Value {
         self.to_string().into()
     }

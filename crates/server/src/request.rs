@@ -16,6 +16,7 @@ use serde_json::json;
 use crate::{
     app::App,
     cluster::{self, Settled},
+    config::Networks,
     problem::Problem,
 };
 
@@ -32,7 +33,8 @@ pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id"
 pub(crate) async fn surround(app: App, mut request: Request, next: Next, render: fn(&App, &Problem, &str) -> Response) -> Response {
     let started = std::time::Instant::now();
     let request_id = request_id(&app, request.headers()).into_owned();
-    let source = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|ConnectInfo(address)| address.ip());
+    let peer = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|ConnectInfo(address)| address.ip().to_canonical());
+    let source = peer.map(|peer| app.settings.trusted_proxies.as_ref().map_or(peer, |proxies| client(peer, request.headers(), proxies)));
     // the template, never the path: a path may hold a sign-in link
     let route = request.extensions().get::<MatchedPath>().map_or("(none)", MatchedPath::as_str).to_owned();
     let method = request.method().clone();
@@ -72,6 +74,24 @@ pub(crate) async fn surround(app: App, mut request: Request, next: Next, render:
         headers.insert(header::STRICT_TRANSPORT_SECURITY, HeaderValue::from_static("max-age=63072000; includeSubDomains"));
     }
     response
+}
+
+/// Who asks: the peer, or, behind trusted proxies, the last one that they name in `X-Forwarded-For` and that is none of them. Whatever stands before
+/// that one, a client may have written. When that leads to nobody, the peer's own address is the one that is known.
+fn client(peer: IpAddr, headers: &HeaderMap, proxies: &Networks) -> IpAddr {
+    if !proxies.contain(peer) {
+        return peer;
+    }
+    for field in headers.get_all("x-forwarded-for").iter().rev() {
+        for said in field.to_str().unwrap_or_default().rsplit(',') {
+            match said.trim().parse::<IpAddr>() {
+                Ok(address) if proxies.contain(address) => {}
+                Ok(address) => return address.to_canonical(),
+                Err(_) => return peer,
+            }
+        }
+    }
+    peer
 }
 
 const API: &str = "/v1/";
@@ -155,4 +175,42 @@ pub(crate) fn problem_json(problem: &Problem, request_id: &str) -> serde_json::V
 /// [`surround`] for what speaks JSON.
 pub(crate) async fn surround_json(State(app): State<App>, request: Request, next: Next) -> Response {
     surround(app, request, next, render_json).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_trusted_proxies_are_believed_and_only_up_to_the_first_who_is_none() {
+        let proxies: Networks = "10.0.0.0/8, 2001:db8:1::/48".parse().expect("networks");
+        for (peer, fields, client_is) in [
+            ("192.0.2.1", &["203.0.113.9"][..], "192.0.2.1"),
+            ("192.0.2.1", &["10.0.0.1"], "192.0.2.1"),
+            ("10.0.0.1", &[], "10.0.0.1"),
+            ("10.0.0.1", &["203.0.113.9"], "203.0.113.9"),
+            ("10.0.0.1", &["198.51.100.1, 203.0.113.9"], "203.0.113.9"),
+            ("10.0.0.1", &["198.51.100.1, 203.0.113.9,10.0.0.2"], "203.0.113.9"),
+            ("10.0.0.1", &["198.51.100.1", "203.0.113.9", "10.0.0.2, 10.0.0.3"], "203.0.113.9"),
+            ("10.0.0.1", &["10.0.0.3", "10.0.0.2"], "10.0.0.1"),
+            ("10.0.0.1", &["2001:db8::7"], "2001:db8::7"),
+            ("2001:db8:1::1", &["2001:db8::7, 2001:db8:1::2"], "2001:db8::7"),
+            ("10.0.0.1", &["203.0.113.9, ::ffff:10.0.0.2"], "203.0.113.9"),
+            ("10.0.0.1", &["::ffff:203.0.113.9"], "203.0.113.9"),
+            // what a client wrote is not looked at, be it nonsense
+            ("10.0.0.1", &["unknown, \u{e9}", "203.0.113.9"], "203.0.113.9"),
+            ("10.0.0.1", &["203.0.113.9, unknown"], "10.0.0.1"),
+            ("10.0.0.1", &["203.0.113.9,"], "10.0.0.1"),
+            ("10.0.0.1", &["203.0.113.9", ""], "10.0.0.1"),
+            ("10.0.0.1", &["203.0.113.9", "\u{e9}"], "10.0.0.1"),
+            ("10.0.0.1", &["203.0.113.9:1234"], "10.0.0.1"),
+            ("10.0.0.1", &["[2001:db8::7]"], "10.0.0.1"),
+        ] {
+            let mut headers = HeaderMap::new();
+            for field in fields {
+                headers.append("x-forwarded-for", HeaderValue::from_str(field).expect("a value"));
+            }
+            assert_eq!(client(peer.parse().expect("an address"), &headers, &proxies).to_string(), client_is, "{peer} {fields:?}");
+        }
+    }
 }

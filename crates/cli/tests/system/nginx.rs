@@ -145,7 +145,7 @@ fn nginx_asks_at_a_unix_socket_that_only_its_owner_and_group_may_open() {
     let second = Claviger::run(&[
         "serve",
         "--data",
-        folder.path().to_str().expect("text"),
+        folder.path().join("data").to_str().expect("text"),
         "--public",
         "127.0.0.1:0",
         "--gateway",

@@ -2,6 +2,7 @@
 use std::{
     io::{self, IoSlice},
     pin::Pin,
+    sync::Arc,
     task::{Context, Poll, ready},
     time::Duration,
 };
@@ -12,6 +13,8 @@ use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     time::{Sleep, sleep},
 };
+
+use super::streams::Streams;
 
 /// How HTTP/2 begins (RFC 9113, 3.4); what begins otherwise is HTTP/1.
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
@@ -28,6 +31,8 @@ pub(super) struct Times {
 /// A connection that fails when its client does not begin in time, or takes nothing of what it is sent.
 pub(super) struct Bounded<S> {
     stream: S,
+    /// Told when it is HTTP/2.
+    streams: Arc<Streams>,
     /// What is still missing of the preface, and until when; None as soon as it is all there, or something else is.
     begins: Option<(&'static [u8], Pin<Box<Sleep>>)>,
     /// Until when it must take something; None while nothing waits.
@@ -36,15 +41,21 @@ pub(super) struct Bounded<S> {
 }
 
 impl<S> Bounded<S> {
-    pub(super) fn new(stream: S, times: Times) -> Self {
-        Self { stream, begins: Some((PREFACE, Box::pin(sleep(times.begin)))), takes: None, patience: times.take }
+    pub(super) fn new(stream: S, times: Times, streams: Arc<Streams>) -> Self {
+        Self { stream, streams, begins: Some((PREFACE, Box::pin(sleep(times.begin)))), takes: None, patience: times.take }
     }
 
     fn hear(&mut self, said: &[u8]) {
         if let Some((missing, _)) = &mut self.begins {
             match missing.strip_prefix(said) {
                 Some(rest) if !rest.is_empty() => *missing = rest,
-                _ => self.begins = None,
+                // more than is missing may have come at once
+                _ => {
+                    if said.starts_with(missing) {
+                        self.streams.note_http2();
+                    }
+                    self.begins = None;
+                }
             }
         }
     }
@@ -152,7 +163,7 @@ mod tests {
     /// A client that has said these pieces, and the server that has heard them.
     async fn after(pieces: &str) -> (DuplexStream, Bounded<DuplexStream>) {
         let (mut client, server) = duplex(64);
-        let mut server = Bounded::new(server, AT_ONCE);
+        let mut server = Bounded::new(server, AT_ONCE, Arc::default());
         for piece in pieces.split('|') {
             client.write_all(piece.as_bytes()).await.expect("there is room");
             let mut heard = vec![0; piece.len()];
@@ -185,16 +196,25 @@ mod tests {
 
     #[tokio::test]
     async fn who_has_begun_may_take_its_time() {
-        for pieces in ["G", "P|O", "PP", "PRI * HTTP/1", "PRI * HTTP/2.0\r\n|\r\nSM\r\n\r\n", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n|more"] {
+        for (pieces, is_http2) in [
+            ("G", false),
+            ("P|O", false),
+            ("PP", false),
+            ("PRI * HTTP/1", false),
+            ("PRI * HTTP/2.0\r\n|\r\nSM\r\n\r\n", true),
+            ("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n|more", true),
+            ("PRI * HTTP/2.0\r\n|\r\nSM\r\n\r\nmore", true),
+        ] {
             let (_client, server) = after(pieces).await;
             assert!(server.begins.is_none(), "{pieces:?}");
+            assert_eq!(server.streams.is_http2(), is_http2, "{pieces:?}");
         }
     }
 
     #[tokio::test]
     async fn who_takes_nothing_is_cut_off_and_who_takes_it_in_pieces_is_not() {
         let (mut client, server) = duplex(4);
-        let mut server = Bounded::new(server, AT_ONCE);
+        let mut server = Bounded::new(server, AT_ONCE, Arc::default());
         for piece in [&b"take"[..], b"this"] {
             server.write_all(piece).await.expect("there is room");
             let mut taken = [0; 4];

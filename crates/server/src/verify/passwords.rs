@@ -7,7 +7,7 @@ use std::{
 };
 
 use argon2::{Argon2, PasswordHasher, PasswordVerifier, password_hash::phc::PasswordHash};
-use claviger_domain::{chance::Chance, secret::Plain, time::Timestamp};
+use claviger_domain::{chance::Chance, network::subscriber, secret::Plain, time::Timestamp};
 use tokio::sync::Semaphore;
 
 /// How long a guess may wait for its turn.
@@ -29,8 +29,11 @@ pub(crate) struct Passwords {
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 enum Source {
+    /// A [`subscriber`]'s.
     Address(IpAddr),
     Name(String),
+    /// A name, at an address from which it has signed in before.
+    Friend(String, IpAddr),
 }
 
 struct Budget {
@@ -70,20 +73,25 @@ impl Passwords {
         }
     }
 
-    /// Whether a guess at `name` from `address` may be tried at all. An address from which the name has signed in lately is not locked out
-    /// by the failures of strangers.
+    /// Whether a guess at `name` from `address` may be tried at all. Where the name has signed in from before, only failures of that name from there
+    /// count: it is locked out neither by strangers, nor by those who share the address and guess at others.
     pub(crate) fn may_try(&self, name: &str, address: Option<IpAddr>, now: Timestamp) -> bool {
+        let address = address.map(subscriber);
         let failures = lock(&self.failures);
         let spent =
             |source: Source, budget: &Budget| failures.get(&source).is_some_and(|until| until.since(now) > budget.refill * (budget.burst - 1));
-        if address.is_some_and(|address| spent(Source::Address(address), &FROM_ADDRESS)) {
-            return false;
+        if let Some(address) = address.filter(|address| self.is_friend(name, *address)) {
+            return !spent(Source::Friend(name.to_owned(), address), &FROM_ADDRESS);
         }
-        let friend = address.is_some_and(|address| lock(&self.friends).contains_key(&(name.to_owned(), address)));
-        friend || !spent(Source::Name(name.to_owned()), &FOR_NAME)
+        !address.is_some_and(|address| spent(Source::Address(address), &FROM_ADDRESS)) && !spent(Source::Name(name.to_owned()), &FOR_NAME)
+    }
+
+    fn is_friend(&self, name: &str, address: IpAddr) -> bool {
+        lock(&self.friends).contains_key(&(name.to_owned(), address))
     }
 
     pub(crate) fn note_failure(&self, name: &str, address: Option<IpAddr>, now: Timestamp) {
+        let address = address.map(subscriber);
         let mut failures = lock(&self.failures);
         if failures.len() >= REMEMBERED {
             failures.retain(|_, until| *until > now);
@@ -94,12 +102,15 @@ impl Passwords {
         };
         if let Some(address) = address {
             note(Source::Address(address), &FROM_ADDRESS);
+            if self.is_friend(name, address) {
+                note(Source::Friend(name.to_owned(), address), &FROM_ADDRESS);
+            }
         }
         note(Source::Name(name.to_owned()), &FOR_NAME);
     }
 
     pub(crate) fn note_success(&self, name: &str, address: Option<IpAddr>, now: Timestamp) {
-        if let Some(address) = address {
+        if let Some(address) = address.map(subscriber) {
             let mut friends = lock(&self.friends);
             if friends.len() >= REMEMBERED {
                 friends.clear();
@@ -119,4 +130,54 @@ pub(crate) fn hash(password: &Plain, chance: &dyn Chance) -> Option<String> {
 
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::OsChance;
+
+    const NOW: Timestamp = Timestamp::from_micros(1_795_000_000_000_000);
+
+    fn ip(text: &str) -> Option<IpAddr> {
+        Some(text.parse().expect("an address"))
+    }
+
+    /// After so many failures at `name` from each of these in turn.
+    fn after(passwords: &Passwords, failures: u32, name: &str, addresses: &[&str]) {
+        for address in addresses.iter().cycle().take(failures as usize) {
+            passwords.note_failure(name, ip(address), NOW);
+        }
+    }
+
+    fn passwords() -> Passwords {
+        Passwords::new(&OsChance).expect("a hash")
+    }
+
+    #[test]
+    fn addresses_of_one_subscriber_share_a_budget() {
+        for (guessing, elsewhere) in
+            [(&["2001:db8::1", "2001:db8::2", "2001:db8::3:4:5:6"][..], "2001:db8:0:1::1"), (&["192.0.2.1", "::ffff:192.0.2.1"], "::ffff:192.0.2.2")]
+        {
+            let passwords = passwords();
+            after(&passwords, FROM_ADDRESS.burst - 1, "abcde", guessing);
+            assert!(guessing.iter().all(|address| passwords.may_try("fghij", ip(address), NOW)));
+            after(&passwords, 1, "abcde", guessing);
+            assert!(guessing.iter().all(|address| !passwords.may_try("fghij", ip(address), NOW)), "{guessing:?}");
+            assert!(passwords.may_try("fghij", ip(elsewhere), NOW), "{elsewhere}");
+        }
+    }
+
+    #[test]
+    fn who_signed_in_from_there_before_is_locked_out_by_no_stranger_and_guesses_no_longer_than_one() {
+        let passwords = passwords();
+        passwords.note_success("abcde", ip("192.0.2.1"), NOW);
+        after(&passwords, 2 * FROM_ADDRESS.burst, "fghij", &["192.0.2.1"]);
+        after(&passwords, 2 * FOR_NAME.burst, "abcde", &["198.51.100.1", "198.51.100.2"]);
+        assert!(passwords.may_try("abcde", ip("::ffff:192.0.2.1"), NOW), "strangers were here and elsewhere");
+        assert!(!passwords.may_try("fghij", ip("192.0.2.1"), NOW), "another name at the same address");
+        assert!(!passwords.may_try("abcde", ip("203.0.113.1"), NOW), "from where it has never signed in");
+        after(&passwords, FROM_ADDRESS.burst, "abcde", &["192.0.2.1"]);
+        assert!(!passwords.may_try("abcde", ip("192.0.2.1"), NOW), "its own failures");
+    }
 }

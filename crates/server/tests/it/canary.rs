@@ -32,7 +32,7 @@ use crate::common::{START, World, on_both_engines};
 async fn served(router: Router) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
     let address = listener.local_addr().expect("an address").to_string();
-    tokio::spawn(serve::public(listener, router, std::future::pending()));
+    tokio::spawn(serve::public(listener, router, Default::default(), std::future::pending()));
     address
 }
 
