@@ -80,12 +80,18 @@ impl Hub {
 }
 
 /// Neither yes nor no.
-fn cannot_say() -> Response<Full<Bytes>> {
-    let mut response = Response::new(Full::new(Bytes::from_static(CANNOT_SAY.as_bytes())));
-    *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
+pub(crate) fn cannot_say() -> Response<Full<Bytes>> {
+    let mut response = problem(StatusCode::SERVICE_UNAVAILABLE, CANNOT_SAY);
+    response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+    response
+}
+
+/// An answer of our own (RFC 9457).
+pub(crate) fn problem(status: StatusCode, text: &'static str) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::new(Bytes::from_static(text.as_bytes())));
+    *response.status_mut() = status;
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
-    headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response
 }
