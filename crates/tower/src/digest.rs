@@ -19,10 +19,11 @@ use crate::{
     ask::{cannot_say, problem},
 };
 
-/// Goes between a [`VerifyLayer`](crate::VerifyLayer) and the service: a signed request whose body is not the one that was signed ends here, with 400.
+/// Goes between a [`VerifyLayer`](crate::VerifyLayer) and the service: a signed request whose body is not the one that was signed ends here,
+/// with 400.
 ///
-/// The body of a signed request is held in memory until it is whole. Others stream through: a request that signs nothing has no digest. A service that takes
-/// signed bodies only refuses what has no [`Identity::content_digest`].
+/// The body of a signed request is held in memory until it is whole. Others stream through: a request that signs nothing has no digest. A
+/// service that takes signed bodies only refuses what has no [`Identity::content_digest`].
 #[derive(Clone, Copy, Debug)]
 pub struct DigestLayer {
     longest: usize,
