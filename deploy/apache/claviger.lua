@@ -8,10 +8,11 @@ local IDENTITY = {
     "X-Claviger-Scopes", "X-Claviger-Request-Id", "X-Claviger-Content-Digest",
 }
 local CREDENTIALS = { "Authorization", "Proxy-Authorization", "X-API-Key", "apikey" }
--- What is about this connection, this body or your application, and not about the check.
+-- What is about this connection, this body or your application, and not about the check. The client does not choose what Claviger's log
+-- calls the request.
 local KEPT_BACK = {
     ["host"] = true, ["content-length"] = true, ["transfer-encoding"] = true, ["connection"] = true, ["keep-alive"] = true,
-    ["upgrade"] = true, ["te"] = true, ["trailer"] = true, ["expect"] = true, ["cookie"] = true, ["http2-settings"] = true,
+    ["upgrade"] = true, ["te"] = true, ["trailer"] = true, ["expect"] = true, ["cookie"] = true, ["x-request-id"] = true,
 }
 local CANNOT_SAY = '{"type":"about:blank","title":"Service Unavailable","status":503,"code":"verifier_unavailable",'
     .. '"detail":"The request could not be checked. Nothing is known against it; try again."}'
@@ -31,7 +32,7 @@ local function question(r, address)
     -- Apache has joined what was repeated by commas: two credentials are none
     for name, value in pairs(r:headers_in_table()) do
         local lower = name:lower()
-        if not KEPT_BACK[lower] and not lower:find("^x%-forwarded%-") and not lower:find("^x[-_]claviger[-_]") then
+        if not KEPT_BACK[lower] and not lower:find("^x%-forwarded%-") then
             lines[#lines + 1] = name .. ": " .. value
         end
     end
@@ -117,7 +118,27 @@ local function refuse(r, status, fields, body)
     return apache2.DONE
 end
 
+-- What goes no further, neither to Claviger nor to your API.
+local function clean(r)
+    for name, _ in pairs(r:headers_in_table()) do
+        -- The client's own word on who it is. And X_Claviger_Account, X_API_Key: other fields to Apache, the same to many an application.
+        if name:lower():find("^x%-claviger%-") or name:find("_", 1, true) then
+            r.headers_in[name] = nil
+        end
+    end
+    -- What the client names in Connection, Apache would take away after the check: the identity too. And no tunnel: nobody would check
+    -- what goes through it.
+    local words = "," .. (r.headers_in["Connection"] or ""):lower():gsub("%s", "") .. ","
+    r.headers_in["Connection"] = words:find(",close,", 1, true) and "close" or nil
+    r.headers_in["Upgrade"] = nil
+    r.headers_in["HTTP2-Settings"] = nil
+end
+
 function check(r)
+    if r.method == "CONNECT" then
+        return 405
+    end
+    clean(r)
     local address = r.subprocess_env["CLAVIGER"]
     local answer = address and ask(address, question(r, address))
     if not answer or answer.status >= 500 then
@@ -125,11 +146,6 @@ function check(r)
     end
     if answer.status ~= 200 then
         return refuse(r, answer.status, answer.fields, answer.body)
-    end
-    for name, _ in pairs(r:headers_in_table()) do
-        if name:lower():find("^x[-_]claviger[-_]") then
-            r.headers_in[name] = nil
-        end
     end
     for _, name in ipairs(CREDENTIALS) do
         r.headers_in[name] = nil

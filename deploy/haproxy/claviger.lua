@@ -5,10 +5,11 @@ local IDENTITY = {
     "x-claviger-account", "x-claviger-acting-account", "x-claviger-credential", "x-claviger-kind",
     "x-claviger-scopes", "x-claviger-request-id", "x-claviger-content-digest",
 }
--- What is about this connection, this body or your application, and not about the check.
+-- What is about this connection, this body or your application, and not about the check. The client does not choose what Claviger's log
+-- calls the request.
 local KEPT_BACK = {
     ["host"] = true, ["content-length"] = true, ["transfer-encoding"] = true, ["connection"] = true, ["keep-alive"] = true,
-    ["upgrade"] = true, ["te"] = true, ["trailer"] = true, ["expect"] = true, ["cookie"] = true,
+    ["upgrade"] = true, ["te"] = true, ["trailer"] = true, ["expect"] = true, ["cookie"] = true, ["x-request-id"] = true,
 }
 local CANNOT_SAY = '{"type":"about:blank","title":"Service Unavailable","status":503,"code":"verifier_unavailable",'
     .. '"detail":"The request could not be checked. Nothing is known against it; try again."}'

@@ -38,6 +38,13 @@ pub enum Kind {
     Traefik,
 }
 
+impl Kind {
+    /// By HTTP or by gRPC.
+    pub fn is_envoy(self) -> bool {
+        matches!(self, Self::EnvoyHttp | Self::EnvoyGrpc)
+    }
+}
+
 /// A running gateway; stopped when dropped. nginx and Envoy by gRPC have a second route, `/required/`, which needs `orders:read`.
 pub struct Gateway {
     running: Running,
@@ -113,7 +120,7 @@ impl Gateway {
             let (port, second) = (free_port(), free_port());
             let folder = folder::temporary("gateway");
             let (name, command) = match kind {
-                Kind::Caddy => caddy(port, claviger, api, folder.path()),
+                Kind::Caddy => caddy(port, second, claviger, api, folder.path()),
                 Kind::HaProxy => haproxy(port, second, claviger, api, folder.path()),
                 Kind::Apache => apache(port, claviger, api, folder.path()),
                 Kind::EnvoyHttp => envoy("http", port, claviger, api, folder.path()),
@@ -122,7 +129,7 @@ impl Gateway {
             };
             let mut program = Program::start(name, &command, Signal::TERM);
             if listens(&mut program, local(port)) {
-                let http2 = if kind == Kind::HaProxy { second } else { port };
+                let http2 = if matches!(kind, Kind::Caddy | Kind::HaProxy) { second } else { port };
                 return Self { running: Running::Program(program, folder), address: local(port), http2: Some(local(http2)) };
             }
             why = program.to_string();
@@ -151,14 +158,15 @@ fn listens(program: &mut Program, address: SocketAddr) -> bool {
     false
 }
 
-fn caddy(port: u16, claviger: &str, api: SocketAddr, folder: &Path) -> (&'static str, Command) {
-    // Caddy speaks HTTP/2 without TLS only when told to
+fn caddy(port: u16, http2: u16, claviger: &str, api: SocketAddr, folder: &Path) -> (&'static str, Command) {
+    // Caddy speaks HTTP/2 without TLS only when told to, and then takes upgrades to it by itself
     let shipped = shipped("caddy/Caddyfile");
-    let served = shipped.replacen("{\n", "{\n\tservers {\n\t\tprotocols h1 h2 h2c\n\t}\n", 1);
+    let served = shipped.replacen("{\n", &format!("{{\n\tservers :{http2} {{\n\t\tprotocols h1 h2 h2c\n\t}}\n"), 1);
     write(folder, "Caddyfile", &served);
     let mut command = Command::new(installed("caddy", "caddy"));
     command.arg("run").arg("--adapter").arg("caddyfile").arg("--config").arg(folder.join("Caddyfile"));
-    command.env("CADDY_ADMIN", "off").env("LISTEN", format!("http://127.0.0.1:{port}")).env("CLAVIGER", claviger).env("API", api.to_string());
+    let addresses = format!("http://127.0.0.1:{port}, http://127.0.0.1:{http2}");
+    command.env("CADDY_ADMIN", "off").env("LISTEN", addresses).env("CLAVIGER", claviger).env("API", api.to_string());
     // it keeps what it is told of itself in these
     command.env("HOME", folder).env("XDG_DATA_HOME", folder).env("XDG_CONFIG_HOME", folder);
     ("caddy", command)

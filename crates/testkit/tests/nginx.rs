@@ -234,9 +234,13 @@ fn a_401_keeps_its_challenges() {
 
 #[test]
 fn a_403_is_a_403() {
-    let response = Site::refusal(refused(403).header("X-Claviger-Status", "403"));
+    let challenge = r#"Bearer error="insufficient_scope""#;
+    let verdict = refused(403).header("X-Claviger-Status", "403").header("WWW-Authenticate", challenge).header("X-Claviger-Request-Id", "req_1");
+    let response = Site::refusal(verdict);
     assert_problem(&response, 403, "of_claviger");
     assert_eq!(response.text(), PROBLEM);
+    assert_eq!(response.headers("WWW-Authenticate"), [challenge]);
+    assert_eq!(response.headers("X-Claviger-Request-Id"), ["req_1"]);
 }
 
 #[test]

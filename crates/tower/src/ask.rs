@@ -15,8 +15,21 @@ use crate::Identity;
 const LONGEST: usize = 64 * 1024;
 /// What a client is told besides status and body.
 const PASSED_ON: [&str; 6] = ["content-type", "www-authenticate", "retry-after", "ratelimit", "ratelimit-policy", "x-claviger-request-id"];
-/// What is about the connection, the body or the application, and not about the check.
-const KEPT_BACK: [&str; 9] = ["host", "content-length", "transfer-encoding", "connection", "keep-alive", "upgrade", "te", "trailer", "cookie"];
+/// What is about the connection, the body or the application, and not about the check. The client does not choose what Claviger's log calls
+/// the request.
+const KEPT_BACK: [&str; 11] = [
+    "host",
+    "content-length",
+    "transfer-encoding",
+    "connection",
+    "keep-alive",
+    "upgrade",
+    "http2-settings",
+    "te",
+    "trailer",
+    "cookie",
+    "x-request-id",
+];
 const CREDENTIALS: [&str; 4] = ["authorization", "proxy-authorization", "x-api-key", "apikey"];
 const CANNOT_SAY: &str = r#"{"type":"about:blank","title":"Service Unavailable","status":503,"code":"verifier_unavailable","detail":"The request could not be checked. Nothing is known against it; try again."}"#;
 
@@ -67,12 +80,18 @@ impl Hub {
 }
 
 /// Neither yes nor no.
-fn cannot_say() -> Response<Full<Bytes>> {
-    let mut response = Response::new(Full::new(Bytes::from_static(CANNOT_SAY.as_bytes())));
-    *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
+pub(crate) fn cannot_say() -> Response<Full<Bytes>> {
+    let mut response = problem(StatusCode::SERVICE_UNAVAILABLE, CANNOT_SAY);
+    response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+    response
+}
+
+/// An answer of our own (RFC 9457).
+pub(crate) fn problem(status: StatusCode, text: &'static str) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::new(Bytes::from_static(text.as_bytes())));
+    *response.status_mut() = status;
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
-    headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response
 }
@@ -115,14 +134,18 @@ impl Question {
 
 /// Takes the credential from a request that goes on, and the client's own words on who it is.
 pub(crate) fn strip(headers: &mut HeaderMap) {
-    let gone: Vec<HeaderName> = headers.keys().filter(|name| is_ours(name) || CREDENTIALS.contains(&name.as_str())).cloned().collect();
+    let gone: Vec<HeaderName> = headers.keys().filter(|name| is_ours(name) || CREDENTIALS.contains(&spelt_out(name).as_str())).cloned().collect();
     for name in gone {
         headers.remove(name);
     }
 }
 
-/// In any spelling: applications read `_` as `-`.
 fn is_ours(name: &HeaderName) -> bool {
-    let name = name.as_str().replace('_', "-");
+    let name = spelt_out(name);
     name.starts_with("x-claviger-") || name.starts_with("x-forwarded-")
+}
+
+/// As applications read it, to many of which `_` is `-`.
+fn spelt_out(name: &HeaderName) -> String {
+    name.as_str().replace('_', "-")
 }

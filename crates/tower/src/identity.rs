@@ -16,7 +16,8 @@ pub struct Identity {
     pub scopes: Vec<String>,
     /// The verification, as Claviger's log knows it.
     pub request_id: String,
-    /// What the body must hash to (RFC 9530), for a signed request: compare it, for the check has not seen the body.
+    /// What the body must hash to (RFC 9530), for a signed request: [`DigestLayer`](crate::DigestLayer) compares it, for the check has not seen the
+    /// body.
     pub content_digest: Option<String>,
 }
 

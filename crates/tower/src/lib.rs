@@ -5,19 +5,22 @@
 //!
 //! ```no_run
 //! use axum::{Extension, Router, routing::get};
-//! use claviger_tower::{Identity, VerifyLayer};
+//! use claviger_tower::{DigestLayer, Identity, VerifyLayer};
 //!
 //! let verify = VerifyLayer::new("http://127.0.0.1:8081").expect("an address");
 //! let app: Router = Router::new()
 //!     .route("/orders", get(|Extension(who): Extension<Identity>| async move { format!("hello {}", who.account) }))
+//!     .layer(DigestLayer::new(1 << 20)) // bodies that were signed, up to 1 MiB
 //!     .layer(verify);
 //! ```
 //!
 //! Put it around the whole router: nested routers see a shortened path, and what is asked about must be what the client has sent.
 
 mod ask;
+mod digest;
 mod identity;
 mod service;
 
+pub use digest::{DigestLayer, DigestService};
 pub use identity::Identity;
 pub use service::{Body, VerifyLayer, VerifyService};

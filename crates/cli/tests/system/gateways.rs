@@ -34,18 +34,21 @@ struct Gate {
     kind: Kind,
     /// Whether it shows Claviger the body.
     carries_bodies: bool,
-    /// What the client gets while Claviger is down, and while it does not answer.
-    down: u16,
-    slow: u16,
+    /// What the client gets while Claviger is down or does not answer. A 503 tells it that the request could not be checked.
+    unanswered: u16,
+    /// What comes of a field that is there twice: `Authorization`, and `X-API-Key`.
+    repeated: [u16; 2],
+    /// Whether `Proxy-Authorization` may carry the credential.
+    proxy_authorization: bool,
 }
 
-const NGINX: Gate = Gate { kind: Kind::Nginx, carries_bodies: false, down: 503, slow: 503 };
-const CADDY: Gate = Gate { kind: Kind::Caddy, carries_bodies: false, down: 502, slow: 504 };
-const HAPROXY: Gate = Gate { kind: Kind::HaProxy, carries_bodies: false, down: 503, slow: 503 };
-const APACHE: Gate = Gate { kind: Kind::Apache, carries_bodies: false, down: 503, slow: 503 };
-const ENVOY_HTTP: Gate = Gate { kind: Kind::EnvoyHttp, carries_bodies: true, down: 503, slow: 503 };
-const ENVOY_GRPC: Gate = Gate { kind: Kind::EnvoyGrpc, carries_bodies: true, down: 503, slow: 503 };
-const TRAEFIK: Gate = Gate { kind: Kind::Traefik, carries_bodies: true, down: 500, slow: 500 };
+const NGINX: Gate = Gate { kind: Kind::Nginx, carries_bodies: false, unanswered: 503, repeated: [400, 400], proxy_authorization: true };
+const CADDY: Gate = Gate { kind: Kind::Caddy, carries_bodies: false, unanswered: 503, repeated: [400, 400], proxy_authorization: false };
+const HAPROXY: Gate = Gate { kind: Kind::HaProxy, carries_bodies: false, unanswered: 503, repeated: [400, 400], proxy_authorization: true };
+const APACHE: Gate = Gate { kind: Kind::Apache, carries_bodies: false, unanswered: 503, repeated: [401, 401], proxy_authorization: true };
+const ENVOY_HTTP: Gate = Gate { kind: Kind::EnvoyHttp, carries_bodies: true, unanswered: 503, repeated: [401, 401], proxy_authorization: true };
+const ENVOY_GRPC: Gate = Gate { kind: Kind::EnvoyGrpc, carries_bodies: true, unanswered: 503, repeated: [401, 400], proxy_authorization: true };
+const TRAEFIK: Gate = Gate { kind: Kind::Traefik, carries_bodies: true, unanswered: 500, repeated: [400, 400], proxy_authorization: true };
 
 macro_rules! for_each_gateway {
     ($($name:ident: $gate:expr;)*) => {$(
@@ -63,6 +66,11 @@ macro_rules! for_each_gateway {
             }
 
             #[test]
+            fn opens_no_tunnel() {
+                tunnels($gate);
+            }
+
+            #[test]
             fn is_closed_while_claviger_is_down() {
                 down($gate);
             }
@@ -70,6 +78,11 @@ macro_rules! for_each_gateway {
             #[test]
             fn is_closed_while_claviger_does_not_answer() {
                 slow($gate);
+            }
+
+            #[test]
+            fn is_closed_while_claviger_cannot_say() {
+                cannot_say($gate);
             }
 
             #[test]
@@ -183,8 +196,12 @@ impl Site {
     }
 }
 
+/// It says hello, and speaks whatever else it is asked to.
 fn api() -> Stub {
-    Stub::start(|_| Reply::status(200).body("hello"))
+    Stub::start(|seen| match seen.header("upgrade") {
+        Some(protocol) => Reply::status(101).header("Connection", "Upgrade").header("Upgrade", protocol),
+        None => Reply::status(200).body("hello"),
+    })
 }
 
 fn text<'a>(made: &'a Value, name: &str) -> &'a str {
@@ -203,19 +220,28 @@ fn the_table(gate: Gate) {
 
     // good, whoever the client says it is
     let mut spoofing = site.get().bearer(key).header("X_Claviger_Account", "someone-else");
+    for name in ["X_API_Key", "X_Api-Key", "Proxy_Authorization", "Proxy_authorization"] {
+        spoofing = spoofing.header(name, key);
+    }
     for name in IDENTITY {
         spoofing = spoofing.header(name, "someone-else").header(&name.to_ascii_uppercase(), "someone-else");
     }
-    for request in [site.get().bearer(key), site.get().header("X-API-Key", key), spoofing] {
-        site.allowed(&request);
+    // nor may what it names in Connection, in whatever spelling, be taken from the API
+    let (some, others) = IDENTITY.split_at(3);
+    let disowning = site.get().bearer(key).header("Connection", &some.join(", "));
+    let disowning = disowning.header("Connection", &others.iter().map(|name| name.to_ascii_uppercase()).collect::<Vec<_>>().join(","));
+    for request in [site.get().bearer(key), site.get().header("X-API-Key", key), spoofing, disowning] {
+        site.allowed(&request.header("X-Request-Id", "chosen-by-the-client"));
         let seen = site.api.last();
         let identity = IDENTITY[..5].iter().flat_map(|name| seen.headers(name)).collect::<Vec<_>>();
         assert_eq!(identity, [site.account.as_str(), &site.account, text(&good, "id"), "api_key", "*"]);
         assert_eq!(seen.headers(IDENTITY[6]), ["-"]);
-        assert_eq!(seen.headers(IDENTITY[5]).len(), 1);
+        assert!(matches!(seen.headers(IDENTITY[5])[..], [id] if id != "chosen-by-the-client"), "{seen:?}");
         assert_eq!((seen.method.as_str(), seen.target.as_str()), ("GET", "/api/orders?page=1"));
         let all = format!("{seen:?}");
         assert!(!all.contains("someone-else") && !all.contains(key), "{all}");
+        // nor may the API, or a proxy before it, be told to drop it
+        assert!(!seen.headers("connection").concat().to_ascii_lowercase().contains("claviger"), "{all}");
     }
 
     // bad, none, two, paused, out of scope
@@ -238,16 +264,24 @@ fn the_table(gate: Gate) {
         let answer = site.refused(&request, status);
         assert_eq!(answer.header("content-type"), Some("application/problem+json"), "{what}: {:?}", answer.fields);
         assert_eq!(answer.json()["code"], code, "{what}");
-        let challenged = answer.headers("www-authenticate").len();
-        let expected = if status == 400 {
-            0..=0
-        } else if status == 401 {
-            1..=1
-        } else {
-            0..=1
-        };
-        assert!(expected.contains(&challenged), "{what}: {:?}", answer.fields);
+        assert_eq!(answer.headers("cache-control"), ["no-store"], "{what}");
+        assert_eq!(answer.headers("x-claviger-request-id").len(), 1, "{what}: {:?}", answer.fields);
+        let challenges = answer.headers("www-authenticate");
+        assert_eq!(challenges.len(), usize::from(status != 400), "{what}: {:?}", answer.fields);
+        // RFC 6750, section 3
+        assert!(status != 403 || challenges[0].contains("insufficient_scope"), "{what}: {challenges:?}");
         assert!(!answer.text().contains(key), "{what}");
+    }
+
+    for (twice, status) in [("Authorization", gate.repeated[0]), ("X-API-Key", gate.repeated[1])] {
+        let value = if twice == "Authorization" { format!("Bearer {key}") } else { key.to_owned() };
+        site.refused(&site.get().header(twice, &value).header(twice, &value), status);
+    }
+    let by_proxy = site.get().header("Proxy-Authorization", &format!("Bearer {key}"));
+    if gate.proxy_authorization {
+        site.allowed(&by_proxy)
+    } else {
+        drop(site.refused(&by_proxy, 401))
     }
 
     // as long a header as most servers take
@@ -286,17 +320,70 @@ fn deletion(gate: Gate) {
     site.refused(&request, 401);
 }
 
+fn tunnels(gate: Gate) {
+    let site = Site::of(gate, &[]);
+    let made = site.credential(&json!({}));
+    let key = text(&made, "secret");
+    for protocol in ["h2c", "websocket"] {
+        let request = site.get().bearer(key).header("Connection", "Upgrade, HTTP2-Settings").header("Upgrade", protocol);
+        let request = request.header("HTTP2-Settings", "AAMAAABkAAQAAP__").header("Sec-WebSocket-Version", "13");
+        let answer = Connection::open(&site.gateway.address().to_string()).send(&request.header("Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ=="));
+        // Envoy refuses what it does not know
+        let refused = gate.kind.is_envoy() && protocol == "websocket" && answer.status == 403;
+        assert!(refused || answer.status == 200 && answer.text() == "hello", "{protocol}: {answer:?}\n{}", site.gateway.logs());
+    }
+    let mut connect = Connection::open(&site.gateway.address().to_string());
+    let host = site.gateway.address();
+    connect.write(format!("CONNECT {host} HTTP/1.1\r\nHost: {host}\r\nX-API-Key: {key}\r\n\r\n")).expect("it is up");
+    let answer = connect.read_response().expect("an answer");
+    assert!(answer.status >= 400, "{answer:?}");
+    if let Some(address) = site.gateway.http2() {
+        let opened = http2::websocket(address, "/api/orders", &[("x-api-key", key)]);
+        assert!(opened.is_none_or(|status| status >= 400), "{opened:?}");
+    }
+    for seen in site.api.seen() {
+        assert_eq!(seen.method, "GET");
+        for name in ["upgrade", "http2-settings"] {
+            assert!(seen.header(name).is_none(), "{seen:?}");
+        }
+    }
+}
+
 fn down(gate: Gate) {
     let mut site = Site::of(gate, &[]);
     let made = site.credential(&json!({}));
     let request = site.get().bearer(text(&made, "secret"));
     site.allowed(&request);
     site.server.kill9();
-    site.refused(&request, gate.down);
-    site.refused(&site.get(), gate.down);
+    assert_unanswered(gate, &site.refused(&request, gate.unanswered));
+    assert_unanswered(gate, &site.refused(&site.get(), gate.unanswered));
     site.server.restart();
     // a gateway may wait a moment before it tries a server that was down again
     assert_soon("it comes back", || request.send().status == 200);
+    // an API that is down is no word on the check
+    let gone = api().address();
+    let gateway = Gateway::start(gate.kind, site.server.gateway_address(), gone);
+    let answer = Request::get(&gateway.url("/api/orders")).bearer(text(&made, "secret")).send();
+    assert!(answer.status >= 500 && !answer.text().contains("verifier_unavailable"), "{answer:?}");
+}
+
+/// Nothing is known against the request: the client may try again, and is told so.
+#[track_caller]
+fn assert_unanswered(gate: Gate, answer: &Response) {
+    if gate.unanswered == 503 {
+        assert_eq!(answer.headers("content-type"), ["application/problem+json"], "{answer:?}");
+        assert_eq!(answer.json()["code"], "verifier_unavailable");
+        assert_eq!((answer.headers("retry-after"), answer.headers("cache-control")), (vec!["1"], vec!["no-store"]), "{answer:?}");
+    }
+}
+
+fn cannot_say(gate: Gate) {
+    let claviger = Stub::start(|_| Reply::status(503).header("Retry-After", "1").header("Content-Type", "application/problem+json").body("{}"));
+    let api = api();
+    let gateway = Gateway::start(gate.kind, &claviger.address().to_string(), api.address());
+    let answer = Request::get(&gateway.url("/api/orders")).bearer("anything").send().expect(503);
+    assert_eq!((answer.header("retry-after"), answer.header("content-type")), (Some("1"), Some("application/problem+json")), "{answer:?}");
+    assert_eq!(api.seen().len(), 0);
 }
 
 fn slow(gate: Gate) {
@@ -304,7 +391,8 @@ fn slow(gate: Gate) {
     let (claviger, api) = (Stub::start(|_| Reply::Hang(Duration::from_secs(600))), api());
     let gateway = Gateway::start(gate.kind, &claviger.address().to_string(), api.address());
     let answer = Request::get(&gateway.url("/api/orders")).bearer("anything").send();
-    assert_eq!(answer.status, gate.slow, "{}\n{}", answer.text(), gateway.logs());
+    assert_eq!(answer.status, gate.unanswered, "{}\n{}", answer.text(), gateway.logs());
+    assert_unanswered(gate, &answer);
     assert_eq!(api.seen().len(), 0);
 }
 
