@@ -236,7 +236,7 @@ impl App {
         let found = self.find_account(account.unwrap_or(AccountId::NOBODY)).await?;
         let (own, account) = (actor.account(), found.as_ref().map(|account| account.id));
         let decided = match found {
-            Some(found) => policy::decide(&self.kinds, actor, &self.as_seen_by(own, found).await?),
+            Some(found) => policy::decide(&self.kinds, actor, &self.as_seen_by(actor, found).await?),
             None => Err(Refused::Hidden),
         };
         let refused = match decided {
@@ -254,8 +254,8 @@ impl App {
 
     /// To the people of an account and of those above it, what stands below a suspended one is suspended. It is looked up for nobody else: that would
     /// take time, by which they could tell that it is there.
-    async fn as_seen_by(&self, own: Option<AccountId>, mut account: Account) -> Result<Account, Problem> {
-        let is_theirs = own.is_some_and(|own| own == account.id || account.lineage.contains(own));
+    async fn as_seen_by(&self, actor: &Actor, mut account: Account) -> Result<Account, Problem> {
+        let is_theirs = matches!(actor, Actor::Member { account: own, .. } if *own == account.id || account.lineage.contains(*own));
         if is_theirs && accounts::is_any_above_suspended(self, &account).await? {
             account.status = Status::Suspended;
         }

@@ -21,6 +21,7 @@ use serde::Deserialize;
 use super::{
     Page, Sent,
     desk::{Desk, capital},
+    example,
     form::{self, Typed},
     frame, page, see,
     view::{
@@ -215,18 +216,11 @@ pub(super) fn shown_once(desk: &Desk, created: &CredentialView, done_href: &str)
     });
     let kept =
         if created.kind == Kind::Hmac { "we keep it sealed, and never show it again" } else { "we keep a fingerprint of it, not the secret itself" };
-    let curl = (created.kind == Kind::Client).then(|| {
-        format!(
-            "curl {}/auth/token -H 'Content-Type: application/json' \\\n  -d '{{\"clientId\":\"{}\",\"clientSecret\":\"'\"$CLIENT_SECRET\"'\"}}'",
-            desk.app().public_url(),
-            created.public_id
-        )
-    });
     CreatedSecret {
         heading: format!("{} created", capital(&console.noun)),
         text: format!("Copy the {} now. It is shown only now: {kept}.", names.secret).into(),
         values: values.collect(),
-        curl,
+        curl: example::of(desk.app(), created),
         done: console.done.clone(),
         done_href: done_href.to_owned(),
     }

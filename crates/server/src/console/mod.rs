@@ -23,6 +23,7 @@ mod clients;
 mod credential;
 mod credentials;
 mod desk;
+mod example;
 mod form;
 mod frame;
 mod members;

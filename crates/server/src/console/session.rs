@@ -191,13 +191,16 @@ pub(super) async fn home(State(app): State<App>, headers: HeaderMap) -> Result<R
 
 /// `GET /sign-in/{token}`: a page with one button. A GET is also what a preview of the link, a browser that looks ahead and another site's page
 /// make: it uses nothing up, and signs no one in.
-pub(super) async fn show_link(State(app): State<App>, Path(token): Path<String>) -> Result<Page<SigningIn>, Problem> {
+pub(super) async fn show_link(State(app): State<App>, Path(token): Path<String>) -> Result<Response, Problem> {
     let person = sign_in::find_link(&app, &token).await?;
     let whose = match person.account_id {
         Some(account) => app.store.reader().await?.find_account(account).await?.map_or_else(String::new, |account| account.name),
         None => "Operator".to_owned(),
     };
-    Ok(page(SigningIn { chrome: frame::bare("Sign in"), person: person.name, whose }))
+    let mut response = page(SigningIn { chrome: frame::bare("Sign in"), person: person.name, whose }).into_response();
+    // its address is a secret, and so in no referrer; with no-referrer a browser would send `Origin: null` with the form
+    response.headers_mut().insert(header::REFERRER_POLICY, HeaderValue::from_static("strict-origin"));
+    Ok(response)
 }
 
 /// `POST /sign-in/{token}`: uses the link up.

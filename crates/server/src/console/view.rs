@@ -4,6 +4,7 @@
 //! field names stand beside it. Values are escaped by the templates.
 
 use askama::Template;
+use claviger_domain::secret::Plain;
 
 // --- around every page -------------------------------------------------------
 
@@ -520,8 +521,8 @@ pub(crate) struct CreatedSecret {
     pub(crate) heading: String,
     pub(crate) text: Said,
     pub(crate) values: Vec<SecretValue>,
-    /// A command to paste. Name the secret as a shell variable here, never its value.
-    pub(crate) curl: Option<String>,
+    /// A command to paste, with the secret in place.
+    pub(crate) curl: Option<Plain>,
     /// What closing it is called: "Done".
     pub(crate) done: String,
     pub(crate) done_href: String,

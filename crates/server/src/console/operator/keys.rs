@@ -4,7 +4,7 @@ use axum::{
     http::StatusCode,
     response::{IntoResponse, Response},
 };
-use claviger_domain::base62;
+use claviger_domain::{base62, secret::Plain};
 use serde::Deserialize;
 
 use crate::{
@@ -59,7 +59,7 @@ pub(in crate::console) async fn create(operator: OperatorPerson, Fields(sent): F
                 heading: "Operator key created".into(),
                 text: Said::of("Copy the key of ", &key.name, " now. It is shown only now: we keep a fingerprint of it, not the key itself."),
                 values: vec![SecretValue { label: "Operator key".into(), value: whole.expose().to_owned(), id: "new-key".into(), secret: true }],
-                curl: Some(format!("curl {}/v1/accounts -H \"Authorization: Bearer $OPERATOR_KEY\"", operator.app.public_url())),
+                curl: Some(Plain::new(format!("curl {}/v1/accounts -H 'Authorization: Bearer {}'", operator.app.public_url(), whole.expose()))),
                 done: "Done".into(),
                 done_href: HREF.into(),
             });
