@@ -1,6 +1,6 @@
 // The first journey as people make it: create an API key in the console, use it, delete it; and what those see who may not.
 import assert from 'node:assert/strict';
-import { accessible, fits, inspect, journey, shot, themes, viewports, visit } from './browser.mjs';
+import { accessible, fits, inspect, journey, shot, signIn, themes, viewports, visit } from './browser.mjs';
 import { api, verify, world } from './office.mjs';
 
 const keys = `${world.public}/account/api-keys`;
@@ -89,6 +89,8 @@ await journey('going-back-does-not-show-the-secret-again', async (browser) => {
   const context = await browser.newContext(); // not watched: Chromium reports the page that it did not keep as an error
   const page = await context.newPage();
   await page.goto(link.url);
+  await inspect(page, 'sign-in');
+  await signIn(page);
   await page.goto(`${keys}/new`);
   await page.getByLabel('Email').fill('back@northwind.example');
   await page.getByRole('button', { name: 'Submit' }).click();
@@ -166,6 +168,8 @@ await journey('a-partner-reaches-keys-straight-from-the-account-menu', async (br
 await journey('an-owner-manages-members', async (browser) => {
   const v = await visit(browser, world.links.owner);
   const { page } = v;
+  await page.goto(`${world.public}/account/sessions`);
+  await inspect(page, 'sessions');
   await page.getByRole('navigation').getByRole('link', { name: 'Members' }).click();
   await inspect(page, 'members');
   await page.getByRole('link', { name: 'Add member' }).click();

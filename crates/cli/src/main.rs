@@ -92,6 +92,8 @@ enum Operator {
     Key(OperatorKey),
     /// Print a one-time sign-in link for the operator's console
     SignIn(settings::Flags),
+    /// End every session of the operator's console, and every sign-in link to it that was not used; works beside a running server
+    EndSessions(settings::Flags),
 }
 
 #[derive(Subcommand)]
@@ -126,6 +128,7 @@ fn main() -> ExitCode {
             Command::Catalogue(Catalogue::Import { file, accept, settings }) => serve::import_catalogue(&settings, &file, accept).await,
             Command::Operator(Operator::Key(OperatorKey::Create { name, settings })) => serve::create_operator_key(&settings, &name).await,
             Command::Operator(Operator::SignIn(flags)) => serve::create_sign_in_link(&flags).await,
+            Command::Operator(Operator::EndSessions(flags)) => serve::end_operator_sessions(&flags).await,
         };
         match done {
             Ok(()) => ExitCode::SUCCESS,

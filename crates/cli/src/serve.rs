@@ -77,6 +77,14 @@ pub(crate) async fn create_sign_in_link(flags: &settings::Flags) -> anyhow::Resu
     Ok(())
 }
 
+/// `claviger operator end-sessions`.
+pub(crate) async fn end_operator_sessions(flags: &settings::Flags) -> anyhow::Result<()> {
+    let app = beside(flags).await?;
+    let ended = app::sessions::end_all_of_operator(&app).await.map_err(refused)?;
+    print::line(&format!("ended: {ended}"));
+    Ok(())
+}
+
 /// What the flags that set addresses are called, for those who must change one.
 #[derive(Clone, Copy)]
 pub(crate) struct Names {

@@ -35,7 +35,7 @@ fn fail(output: &Output) -> String {
 }
 
 /// Every command, as clap lists them.
-const COMMANDS: [&str; 14] = [
+const COMMANDS: [&str; 15] = [
     "serve",
     "demo",
     "config",
@@ -50,6 +50,7 @@ const COMMANDS: [&str; 14] = [
     "operator key",
     "operator key create",
     "operator sign-in",
+    "operator end-sessions",
 ];
 
 #[test]

@@ -117,17 +117,25 @@ impl FromStr for Lineage {
     }
 }
 
-/// A name that people read: 1 to 80 characters, none of them a control character, blanks around it dropped.
+/// Whether people can trust their eyes with this text: at most `longest` characters, none of them a control character, or one of those that
+/// turn the direction of the text around it (UAX #9, sections 2.1 to 2.4), by which a name could rewrite the sentence it stands in.
+pub(crate) fn is_plain(text: &str, longest: usize) -> bool {
+    let turns = |c: char| matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    text.chars().count() <= longest && !text.chars().any(|c| c.is_control() || turns(c))
+}
+
+/// A name that people read: 1 to 80 characters, none that controls or turns the text around it, blanks around it dropped.
 ///
 /// # Errors
-/// When it is empty, too long, or holds a control character.
+/// When it is empty, too long, or holds such a character.
 pub fn parse_name(field: &'static str, text: &str) -> Result<String, Invalid> {
     let text = text.trim();
     if text.is_empty() {
         return Err(Invalid::new(field, "name_required", "Enter a name."));
     }
-    if text.chars().count() > 80 || text.chars().any(char::is_control) {
-        return Err(Invalid::new(field, "name_invalid", "A name has at most 80 characters and no control characters."));
+    if !is_plain(text, 80) {
+        let rule = "A name has at most 80 characters, and none that control the text or turn its direction.";
+        return Err(Invalid::new(field, "name_invalid", rule));
     }
     Ok(text.to_owned())
 }

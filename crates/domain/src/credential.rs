@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     access::{Access, Level, Scope},
-    account::{Account, Status, parse_name},
+    account::{Account, Status, is_plain, parse_name},
     email::Email,
     id::{AccountId, CredentialId, SecretId},
     invalid::Invalid,
@@ -154,6 +154,8 @@ pub struct End {
     pub by: String,
     /// Why, when it was said.
     pub reason: Option<Reason>,
+    /// Whether it was paused before: brought back, it is so again.
+    pub was_paused: bool,
 }
 
 /// A credential as people and programs see it: everything but its secret.
@@ -221,7 +223,7 @@ pub struct Wish {
     pub access: Option<(Level, Option<Vec<String>>)>,
     /// When to end by itself.
     pub expires_at: Option<Timestamp>,
-    /// From where it may be used.
+    /// From where it may be used; None: from anywhere.
     pub allowed_networks: Option<Vec<String>>,
     /// Whether the same signature is refused the second time.
     pub refuse_replays: Option<bool>,
@@ -283,7 +285,7 @@ impl Wish {
         };
         let description = keep(check_description(self.description.as_deref()), &mut wrong);
         let expires_at = keep(check_expiry(self.expires_at, now), &mut wrong);
-        let allowed_networks = keep(check_networks(self.allowed_networks.as_deref().unwrap_or_default()), &mut wrong);
+        let allowed_networks = keep(check_networks(self.allowed_networks.as_deref()), &mut wrong);
         match (kind, access, label, description, expires_at, allowed_networks) {
             (Some(kind), Some(access), Some(label), Some(description), Some(expires_at), Some(allowed_networks)) if wrong.is_empty() => {
                 Ok(Specification {
@@ -327,8 +329,9 @@ fn check_label(label: Label, email: Option<&str>, name: Option<&str>) -> Result<
 
 fn check_description(text: Option<&str>) -> Result<Option<String>, Invalid> {
     let Some(text) = text.map(str::trim).filter(|text| !text.is_empty()) else { return Ok(None) };
-    if text.chars().count() > 200 || text.chars().any(char::is_control) {
-        return Err(Invalid::new("description", "description_invalid", "A description has at most 200 characters and no control characters."));
+    if !is_plain(text, 200) {
+        let rule = "A description has at most 200 characters, and none that control the text or turn its direction.";
+        return Err(Invalid::new("description", "description_invalid", rule));
     }
     Ok(Some(text.to_owned()))
 }
@@ -340,8 +343,17 @@ fn check_expiry(at: Option<Timestamp>, now: Timestamp) -> Result<Option<Timestam
     }
 }
 
-/// The networks of a list, each an address or a CIDR range. The line that is wrong is named by its number.
-fn check_networks(lines: &[String]) -> Result<Vec<Network>, Invalid> {
+/// The networks of a list, each an address or a CIDR range; from anywhere without a list, which an empty one never means. The line that is
+/// wrong is named by its number.
+fn check_networks(lines: Option<&[String]>) -> Result<Vec<Network>, Invalid> {
+    let Some(lines) = lines else { return Ok(Vec::new()) };
+    if lines.is_empty() {
+        return Err(Invalid::new(
+            "allowed_networks",
+            "networks_required",
+            "Name at least one network; null, and no empty list, means from anywhere.",
+        ));
+    }
     if lines.len() > 100 {
         return Err(Invalid::new("allowed_networks", "networks_too_many", "At most 100 networks."));
     }
@@ -394,8 +406,8 @@ pub struct Edit {
     pub access: Option<(Level, Option<Vec<String>>)>,
     /// When to end by itself; `Some(None)`: never.
     pub expires_at: Option<Option<Timestamp>>,
-    /// From where it may be used; empty: from anywhere.
-    pub allowed_networks: Option<Vec<String>>,
+    /// From where it may be used; `Some(None)`: from anywhere.
+    pub allowed_networks: Option<Option<Vec<String>>>,
 }
 
 impl Edit {
@@ -440,7 +452,7 @@ impl Edit {
             edited.expires_at = keep(check_expiry(at, now), &mut wrong).flatten();
         }
         if let Some(lines) = &self.allowed_networks {
-            edited.allowed_networks = keep(check_networks(lines), &mut wrong).unwrap_or_default();
+            edited.allowed_networks = keep(check_networks(lines.as_deref()), &mut wrong).unwrap_or_default();
         }
         if wrong.is_empty() { Ok(edited) } else { Err(wrong) }
     }

@@ -27,7 +27,7 @@ pub enum Action {
     /// A sign-in link was used; a session began.
     #[serde(rename = "session.started")]
     SessionStarted,
-    /// A person signed out.
+    /// A person signed out, or sessions of theirs were ended.
     #[serde(rename = "session.ended")]
     SessionEnded,
     /// A credential was made; its secret was shown to the actor, once.

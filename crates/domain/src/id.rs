@@ -74,6 +74,8 @@ id!(
 impl AccountId {
     /// The canary's: no customer's, and so in no list.
     pub const CANARY: Self = Self(Uuid::nil());
+    /// Under which no customer's account is ever found: what is asked for where there is none to ask for.
+    pub const NOBODY: Self = Self::CANARY;
 }
 
 /// The 12 bits after the milliseconds hold their fraction (RFC 9562, section 6.2, method 3): ids of one process sort to the microsecond.

@@ -52,6 +52,15 @@ impl Actor {
         }
     }
 
+    /// The account they live in; None for the operator.
+    #[must_use]
+    pub const fn account(&self) -> Option<AccountId> {
+        match self {
+            Self::Operator { .. } => None,
+            Self::Member { account, .. } | Self::Key { account, .. } => Some(*account),
+        }
+    }
+
     /// How events name them.
     #[must_use]
     pub fn as_text(&self) -> String {

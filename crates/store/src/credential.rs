@@ -109,7 +109,7 @@ pub struct Filter {
 macro_rules! columns {
     () => {
         "c.id, c.account_id, c.kind, c.public_id, c.label, c.description, c.access_level, c.access_words, c.state, c.expires_at, \
-         c.allowed_networks, c.created_at, c.ended_at, c.ended_by, c.end_reason, c.refuse_replays"
+         c.allowed_networks, c.created_at, c.ended_at, c.ended_by, c.end_reason, c.end_was_paused, c.refuse_replays"
     };
 }
 pub(crate) use columns;
@@ -162,14 +162,14 @@ fn after_id(id: CredentialId, row: &mut Row) -> Result<Credential, StoreError> {
             .map(|range| range.parse().map_err(|_| unexpected("a network")))
             .collect::<Result<_, _>>()?,
         created_at: row.time()?,
-        end: end(row.optional_time()?, row.optional_text()?, row.optional_text()?)?,
+        end: end(row.optional_time()?, row.optional_text()?, row.optional_text()?, row.bool()?)?,
         refuse_replays: row.bool()?,
     })
 }
 
-fn end(at: Option<Timestamp>, by: Option<String>, reason: Option<String>) -> Result<Option<End>, StoreError> {
+fn end(at: Option<Timestamp>, by: Option<String>, reason: Option<String>, was_paused: bool) -> Result<Option<End>, StoreError> {
     let reason: Option<Reason> = reason.map(|reason| reason.parse().map_err(|()| unexpected("a reason"))).transpose()?;
-    Ok(at.map(|at| End { at, by: by.unwrap_or_default(), reason }))
+    Ok(at.map(|at| End { at, by: by.unwrap_or_default(), reason, was_paused }))
 }
 
 const fn level_name(level: Level) -> &'static str {
@@ -555,7 +555,7 @@ impl Tx {
         let end = credential.end.as_ref();
         self.execute(
             "UPDATE credential SET label = $2, description = $3, access_level = $4, access_words = $5, state = $6, expires_at = $7, \
-             allowed_networks = $8, ended_at = $9, ended_by = $10, end_reason = $11 WHERE id = $1",
+             allowed_networks = $8, ended_at = $9, ended_by = $10, end_reason = $11, end_was_paused = $12 WHERE id = $1",
             &[
                 credential.id.to_string().into(),
                 credential.label.as_str().into(),
@@ -568,6 +568,7 @@ impl Tx {
                 end.map(|end| end.at).into(),
                 end.map(|end| end.by.as_str()).into(),
                 end.and_then(|end| end.reason).map(Reason::as_str).into(),
+                end.is_some_and(|end| end.was_paused).into(),
             ],
         )
         .await

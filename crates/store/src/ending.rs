@@ -32,8 +32,8 @@ macro_rules! taking {
 }
 
 const UPDATE: &str = "UPDATE credential SET state = e.value ->> 'state', access_words = e.value ->> 'access_words', \
-     ended_at = CAST(e.value ->> 'at' AS BIGINT), ended_by = e.value ->> 'by', end_reason = e.value ->> 'reason' \
-     FROM json_each($1) e WHERE credential.id = e.key";
+     ended_at = CAST(e.value ->> 'at' AS BIGINT), ended_by = e.value ->> 'by', end_reason = e.value ->> 'reason', \
+     end_was_paused = CAST(e.value ->> 'was_paused' AS BOOLEAN) FROM json_each($1) e WHERE credential.id = e.key";
 /// In the order of everyone who locks several, so that nobody waits for one who waits for them.
 const LOCK_SECRETS: &str = "SELECT id FROM credential_secret WHERE credential_id IN (SELECT key FROM json_each($1)) ORDER BY id FOR UPDATE";
 const FORGET: &str = "DELETE FROM credential_secret WHERE credential_id IN (SELECT key FROM json_each($1))";
@@ -76,6 +76,7 @@ impl Tx {
                 "at": end.map(|end| end.at.micros()),
                 "by": end.map(|end| end.by.as_str()),
                 "reason": end.and_then(|end| end.reason).map(Reason::as_str),
+                "was_paused": end.is_some_and(|end| end.was_paused),
             });
             (credential.id.to_string(), columns)
         }))];

@@ -1,7 +1,10 @@
 //! Sign-in links and console sessions. Only digests are stored: a copy of the database signs no one in.
 use claviger_domain::{id::AccountId, secret::Digest, time::Timestamp};
 
-use crate::{Reader, StoreError, Tx, value::Row};
+use crate::{
+    Reader, StoreError, Tx,
+    value::{Row, unexpected},
+};
 
 /// Who a link or a session is for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,6 +38,35 @@ impl Reader {
     pub async fn find_session(&mut self, digest: &Digest) -> Result<Option<Session>, StoreError> {
         let rows = self.query("SELECT account_id, person, created_at, seen_at FROM session WHERE digest = $1", &[digest.as_bytes().into()]).await?;
         rows.into_iter().next().map(|mut row| Ok(Session { person: person(&mut row)?, created_at: row.time()?, seen_at: row.time()? })).transpose()
+    }
+
+    /// Who a sign-in link is for, and until when, without using it up.
+    ///
+    /// # Errors
+    /// When the database is not available.
+    pub async fn find_sign_in_link(&mut self, digest: &Digest) -> Result<Option<(Person, Timestamp)>, StoreError> {
+        let rows = self.query("SELECT account_id, person, expires_at FROM sign_in_link WHERE digest = $1", &[digest.as_bytes().into()]).await?;
+        rows.into_iter().next().map(|mut row| Ok((person(&mut row)?, row.time()?))).transpose()
+    }
+
+    /// A person's sessions, the last seen first, each with the digest of its token.
+    ///
+    /// # Errors
+    /// When the database is not available.
+    pub async fn list_sessions(&mut self, of: &Person) -> Result<Vec<(Digest, Session)>, StoreError> {
+        let parameters = [of.account_id.map(|id| id.to_string()).into(), of.name.as_str().into()];
+        let rows = self
+            .query(
+                "SELECT digest, account_id, person, created_at, seen_at FROM session \
+                 WHERE account_id IS NOT DISTINCT FROM $1 AND person = $2 ORDER BY seen_at DESC, created_at DESC, digest",
+                &parameters,
+            )
+            .await?;
+        let session = |mut row: Row| {
+            let digest = Digest::from_stored(&row.bytes()?).ok_or_else(|| unexpected("a digest"))?;
+            Ok((digest, Session { person: person(&mut row)?, created_at: row.time()?, seen_at: row.time()? }))
+        };
+        rows.into_iter().map(session).collect()
     }
 }
 
@@ -85,12 +117,34 @@ impl Tx {
         self.execute("UPDATE session SET seen_at = $2 WHERE digest = $1", &[digest.as_bytes().into(), now.into()]).await.map(|_| ())
     }
 
-    /// Ends a session.
+    /// Ends a session. How many ended: one, or none when it had ended.
     ///
     /// # Errors
     /// When the database is not available.
-    pub async fn delete_session(&mut self, digest: &Digest) -> Result<(), StoreError> {
-        self.execute("DELETE FROM session WHERE digest = $1", &[digest.as_bytes().into()]).await.map(|_| ())
+    pub async fn delete_session(&mut self, digest: &Digest) -> Result<u64, StoreError> {
+        self.execute("DELETE FROM session WHERE digest = $1", &[digest.as_bytes().into()]).await
+    }
+
+    /// Ends a person's sessions, but not the one whose token has the digest `but`. How many ended.
+    ///
+    /// # Errors
+    /// When the database is not available.
+    pub async fn delete_sessions(&mut self, of: &Person, but: Option<&Digest>) -> Result<u64, StoreError> {
+        let but: &[u8] = but.map_or(&[], |digest| digest.as_bytes());
+        self.execute(
+            "DELETE FROM session WHERE account_id IS NOT DISTINCT FROM $1 AND person = $2 AND digest <> $3",
+            &[of.account_id.map(|id| id.to_string()).into(), of.name.as_str().into(), but.into()],
+        )
+        .await
+    }
+
+    /// Ends every session of the operator's console, and every link to it. How many sessions ended.
+    ///
+    /// # Errors
+    /// When the database is not available.
+    pub async fn delete_operator_sessions(&mut self) -> Result<u64, StoreError> {
+        self.execute("DELETE FROM sign_in_link WHERE account_id IS NULL", &[]).await?;
+        self.execute("DELETE FROM session WHERE account_id IS NULL", &[]).await
     }
 
     /// Drops links, sessions and remembered answers that are past their time.

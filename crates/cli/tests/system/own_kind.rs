@@ -35,7 +35,7 @@ impl Haulier {
     fn enter(&self, role: &str) -> String {
         let email = format!("{role}@example.com");
         self.office.member(&self.id, &email, role);
-        let answer = Request::get(&self.office.sign_in_link(&self.id, &email)).send().expect(303);
+        let answer = Request::post(&self.office.sign_in_link(&self.id, &email)).header("Sec-Fetch-Site", "same-origin").send().expect(303);
         answer.header("set-cookie").and_then(|cookie| cookie.split(';').next()).expect("a cookie").to_owned()
     }
 

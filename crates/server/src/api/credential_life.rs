@@ -46,8 +46,10 @@ pub(crate) struct Update {
     #[serde(default, deserialize_with = "given")]
     #[schema(value_type = Option<String>)]
     expires_at: Option<Option<Timestamp>>,
-    /// Empty: from anywhere.
-    allowed_networks: Option<Vec<String>>,
+    /// Addresses and CIDR ranges, at least one; null: from anywhere.
+    #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Option<Vec<String>>)]
+    allowed_networks: Option<Option<Vec<String>>>,
 }
 
 /// Tells null from absent.
@@ -162,7 +164,7 @@ pub(crate) async fn revoke(operator: Operator, At((account, id)): Place, body: J
     Ok(axum::Json(CredentialView::changed(&ended)))
 }
 
-/// Brings a revoked credential back, within 30 days, unless it leaked.
+/// Brings a revoked credential back, within 30 days, unless it leaked. What was paused is paused still.
 #[utoipa::path(
     post, operation_id = "restore_credential", path = "/v1/accounts/{id}/credentials/{credential_id}/restore", tag = "credentials",
     params(("id" = String, Path), ("credential_id" = String, Path)),

@@ -51,7 +51,7 @@ pub(crate) struct Create {
     /// When it ends by itself; RFC 3339.
     #[schema(value_type = Option<String>)]
     expires_at: Option<Timestamp>,
-    /// Where it may be used from: addresses and CIDR ranges.
+    /// Where it may be used from: addresses and CIDR ranges, at least one; null, or absent: from anywhere.
     allowed_networks: Option<Vec<String>>,
     /// For hmac: whether the same signature is refused the second time.
     refuse_replays: Option<bool>,

@@ -71,8 +71,8 @@ impl KeyCaller {
     async fn permit_over(&self, id: CredentialId) -> Result<Grant<ManageCredentials>, Problem> {
         // whether they manage keys at all, before anything else is said
         self.permit(self.account).await?;
-        let account = self.app.store.reader().await?.find_credential_account(id).await?.ok_or_else(Problem::not_found)?;
-        self.permit(account).await
+        let account = self.app.store.reader().await?.find_credential_account(id).await?;
+        self.app.permit_at(&self.context, &self.actor, account, &id.to_string()).await
     }
 }
 

@@ -115,7 +115,14 @@ pub(crate) async fn create(
             (None, _) if kind.top_level => {}
             (None, _) => wrong.push(Invalid::new("parent_id", "parent_required", "An account of this kind stands under another; say which.")),
             (Some(_), None) => wrong.push(Invalid::new("parent_id", "parent_unknown", "There is no such account.")),
-            (Some(_), Some(parent)) if kind.parents.contains(&parent.kind) => {}
+            (Some(_), Some(parent)) if kind.parents.contains(&parent.kind) => match kind.max_depth {
+                Some(deepest) if Lineage::below(parent).depth() > deepest => {
+                    let message =
+                        format!("Of this kind there are at most {deepest} levels of accounts under the topmost one, and that one is of the last.");
+                    wrong.push(Invalid::new("parent_id", "parent_too_deep", message));
+                }
+                _ => {}
+            },
             (Some(_), Some(_)) => {
                 wrong.push(Invalid::new("parent_id", "parent_kind", "An account of this kind cannot stand under one of that kind."))
             }

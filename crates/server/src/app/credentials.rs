@@ -310,7 +310,15 @@ pub(crate) async fn create(
     if let Some(once) = once {
         once.remember(app, &mut tx, &view).await?;
     }
-    let detail = json!({ "kind": credential.kind, "label": credential.label, "access": credential.access.words() });
+    let detail = json!({
+        "kind": credential.kind,
+        "label": credential.label,
+        "description": credential.description,
+        "access": credential.access.words(),
+        "expires_at": credential.expires_at,
+        "allowed_networks": view.allowed_networks,
+        "refuse_replays": credential.refuse_replays,
+    });
     record(app, context, grant, tx, Action::CredentialCreated, &credential, detail).await?;
     Ok(view)
 }
@@ -377,6 +385,42 @@ fn assure(has: bool) -> Result<(), Problem> {
     if has { Ok(()) } else { Err(Problem::new(Code::NotOfThisKind, "Credentials of this account do not have that.")) }
 }
 
+/// The fields in which a credential differs from what it was, each with both values.
+fn differences(before: &Credential, after: &Credential) -> serde_json::Map<String, serde_json::Value> {
+    let networks = |credential: &Credential| CredentialView::from(credential).allowed_networks;
+    let fields = [
+        ("label", json!(before.label), json!(after.label)),
+        ("description", json!(before.description), json!(after.description)),
+        ("access", json!(before.access.words()), json!(after.access.words())),
+        ("expires_at", json!(before.expires_at), json!(after.expires_at)),
+        ("allowed_networks", json!(networks(before)), json!(networks(after))),
+        ("state", json!(before.state), json!(after.state)),
+    ];
+    let differing = fields.into_iter().filter(|(_, from, to)| from != to);
+    differing.map(|(field, from, to)| (field.to_owned(), json!({ "from": from, "to": to }))).collect()
+}
+
+/// Writes a credential as it is to be, with an event that tells what differs. Where nothing does there is no event; but whoever made it so may
+/// not have waited until it was true everywhere.
+async fn change(
+    app: &App,
+    context: &Context,
+    grant: &Grant<ManageCredentials>,
+    mut tx: Tx,
+    action: Action,
+    before: &Credential,
+    after: &Credential,
+) -> Result<CredentialView, Problem> {
+    let detail = differences(before, after);
+    if detail.is_empty() {
+        app.make_sure_instead(tx).await?;
+    } else {
+        tx.update_credential(after).await?;
+        record(app, context, grant, tx, action, after, detail.into()).await?;
+    }
+    Ok(CredentialView::changed(after))
+}
+
 async fn record(
     app: &App,
     context: &Context,
@@ -400,17 +444,10 @@ pub(crate) async fn edit(
     edit: Edit,
 ) -> Result<CredentialView, Problem> {
     let rules = &kind_of(app, grant.account())?.credentials;
-    let (mut tx, before) = for_update(app, grant, id).await?;
+    let (tx, before) = for_update(app, grant, id).await?;
     assure_alive(&before)?;
     let after = edit.apply(&before, rules, app.clock.now())?;
-    tx.update_credential(&after).await?;
-    let detail = json!({
-        "label": { "from": before.label, "to": after.label },
-        "access": { "from": before.access.words(), "to": after.access.words() },
-        "expires_at": { "from": before.expires_at, "to": after.expires_at },
-    });
-    record(app, context, grant, tx, Action::CredentialUpdated, &after, detail).await?;
-    Ok(CredentialView::changed(&after))
+    change(app, context, grant, tx, Action::CredentialUpdated, &before, &after).await
 }
 
 /// Gives a role to a key, or takes it: it counts on the next request.
@@ -424,18 +461,16 @@ pub(crate) async fn set_role(
 ) -> Result<CredentialView, Problem> {
     let rules = &kind_of(app, grant.account())?.credentials;
     rules.find_role(role).ok_or_else(Problem::not_found)?;
-    let (mut tx, mut credential) = for_update(app, grant, id).await?;
-    assure_alive(&credential)?;
-    let Access::Roles(roles) = &mut credential.access else { return Err(Problem::not_found()) };
+    let (tx, before) = for_update(app, grant, id).await?;
+    assure_alive(&before)?;
+    let mut after = before.clone();
+    let Access::Roles(roles) = &mut after.access else { return Err(Problem::not_found()) };
     if held {
         roles.insert(role.to_owned());
     } else {
         roles.remove(role);
     }
-    tx.update_credential(&credential).await?;
-    let detail = json!({ "role": role, "held": held });
-    record(app, context, grant, tx, Action::CredentialUpdated, &credential, detail).await?;
-    Ok(CredentialView::changed(&credential))
+    change(app, context, grant, tx, Action::CredentialUpdated, &before, &after).await
 }
 
 /// Replaces the secret. The old one ends at once, or lives on for `overlap`, at most seven days. The new one is in the answer only.
@@ -476,6 +511,7 @@ pub(crate) async fn rotate(
 
 /// Ends an overlap before its time: the new secret stays, or (`keep_old`) the old one. What was settled so already is made sure of.
 pub(crate) async fn settle(app: &App, context: &Context, grant: &Grant<ManageCredentials>, id: CredentialId, keep_old: bool) -> Result<(), Problem> {
+    assure(kind_of(app, grant.account())?.credentials.rotate)?;
     let (mut tx, credential) = for_update(app, grant, id).await?;
     assure_alive(&credential)?;
     let (now, secrets) = (app.clock.now(), tx.list_secrets(id).await?);
@@ -507,13 +543,11 @@ pub(crate) async fn pause(
     paused: bool,
 ) -> Result<CredentialView, Problem> {
     assure(kind_of(app, grant.account())?.credentials.pause)?;
-    let (mut tx, mut credential) = for_update(app, grant, id).await?;
-    assure_alive(&credential)?;
-    credential.state = if paused { State::Paused } else { State::Active };
-    tx.update_credential(&credential).await?;
-    let action = if paused { Action::CredentialPaused } else { Action::CredentialResumed };
-    record(app, context, grant, tx, action, &credential, json!({})).await?;
-    Ok(CredentialView::changed(&credential))
+    let (tx, before) = for_update(app, grant, id).await?;
+    assure_alive(&before)?;
+    let (state, action) = if paused { (State::Paused, Action::CredentialPaused) } else { (State::Active, Action::CredentialResumed) };
+    let after = Credential { state, ..before.clone() };
+    change(app, context, grant, tx, action, &before, &after).await
 }
 
 /// Ends a credential, as its account's kind ends them. When this returns, no request of it is accepted. Ending an ended one is done again in
@@ -541,7 +575,7 @@ pub(crate) async fn end_all(
     ending::end(app, context, grant, rules, ids, reason).await
 }
 
-/// Brings a revoked credential back within 30 days, unless it leaked.
+/// Brings a revoked credential back within 30 days, unless it leaked: as it was, so paused if it was paused.
 pub(crate) async fn restore(app: &App, context: &Context, grant: &Grant<ManageCredentials>, id: CredentialId) -> Result<CredentialView, Problem> {
     let kind = kind_of(app, grant.account())?;
     assure(kind.credentials.restore)?;
@@ -549,12 +583,11 @@ pub(crate) async fn restore(app: &App, context: &Context, grant: &Grant<ManageCr
     let account = tx.find_account_for_update(grant.account().id).await?.ok_or_else(Problem::not_found)?;
     may_issue(&account, kind, count_if_limited(&mut tx, kind, &account).await?)?;
     let now = app.clock.now();
-    match &credential.end {
-        Some(end) if credential.state == State::Revoked && end.reason != Some(Reason::Leaked) && now.since(end.at) < RESTORABLE => {}
+    let was_paused = match credential.end.take() {
+        Some(end) if credential.state == State::Revoked && end.reason != Some(Reason::Leaked) && now.since(end.at) < RESTORABLE => end.was_paused,
         _ => return Err(Problem::new(Code::NotRestorable, "Only what was revoked within 30 days, and did not leak, can be restored.")),
-    }
-    credential.state = State::Active;
-    credential.end = None;
+    };
+    credential.state = if was_paused { State::Paused } else { State::Active };
     tx.update_credential(&credential).await?;
     record(app, context, grant, tx, Action::CredentialRestored, &credential, json!({})).await?;
     Ok(CredentialView::changed(&credential))

@@ -143,12 +143,13 @@ impl Asked {
             if credential.state.is_ended() && !says_more {
                 continue;
             }
+            let was_paused = credential.end.as_ref().map_or(credential.state == State::Paused, |end| end.was_paused);
             let action;
             (credential.state, action) = match self.ending {
                 kind::Ending::Delete => (State::Deleted, Action::CredentialDeleted),
                 kind::Ending::Revoke => (State::Revoked, Action::CredentialRevoked),
             };
-            credential.end = Some(End { at: app.clock.now(), by: self.grant.actor().as_text(), reason: self.reason });
+            credential.end = Some(End { at: app.clock.now(), by: self.grant.actor().as_text(), reason: self.reason, was_paused });
             if let Access::Roles(roles) = &mut credential.access {
                 roles.clear();
             }

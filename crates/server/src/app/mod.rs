@@ -8,7 +8,7 @@ use claviger_domain::{
     id::{AccountId, EventId},
     keyed::Keyed,
     kind::Kinds,
-    policy::{self, Actor, Grant, Permission},
+    policy::{self, Actor, Grant, Permission, Refused},
     redaction::Redactor,
     secret::Digest,
     token::Format,
@@ -16,6 +16,7 @@ use claviger_domain::{
 use claviger_lease::Terms;
 use claviger_store::{Recorded, Store, StoreError, Tx, operator_key::OperatorKey};
 use gathering::{Gathering, Question};
+use serde_json::json;
 use tokio::sync::{oneshot, watch};
 
 use crate::{
@@ -41,6 +42,7 @@ pub(crate) mod gathering;
 pub mod members;
 pub mod once;
 pub mod operator_keys;
+pub mod sessions;
 pub mod sign_in;
 pub mod standing;
 pub(crate) mod tokens;
@@ -229,23 +231,52 @@ impl App {
 
     /// The account with this id, and proof that `actor` may do `P` there.
     pub(crate) async fn permit<P: Permission>(&self, context: &Context, actor: &Actor, account: AccountId) -> Result<Grant<P>, Problem> {
-        let mut found = self.find_account(account).await?.ok_or_else(Problem::not_found)?;
-        if matches!(actor, Actor::Member { .. }) && accounts::is_any_above_suspended(self, &found).await? {
-            // to its people an account below a suspended one is suspended
-            found.status = Status::Suspended;
-        }
-        match policy::decide(&self.kinds, actor, &found) {
-            Ok(grant) => Ok(grant),
-            Err(refused) => {
-                self.record_denied(context, actor, P::NAME, Some(&found)).await;
-                Err(refused.into())
-            }
-        }
+        self.permit_at(context, actor, Some(account), &account.to_string()).await
     }
 
-    /// Writes down that someone tried what they may not. A failure to do so does not turn the no into anything else.
-    pub(crate) async fn record_denied(&self, context: &Context, actor: &Actor, wanted: &str, account: Option<&Account>) {
-        let event = self.event(context, actor, Action::AccessDenied, account.map(|account| account.id), wanted, serde_json::json!({}));
+    /// As [`App::permit`], of the account that what `actor` asked for by the id `asked` lives in, if there is such a thing. What they may not
+    /// know of and what does not exist are the same to them: as much is read, and the same is written, in the audit log of their own account.
+    pub(crate) async fn permit_at<P: Permission>(
+        &self,
+        context: &Context,
+        actor: &Actor,
+        account: Option<AccountId>,
+        asked: &str,
+    ) -> Result<Grant<P>, Problem> {
+        let found = self.find_account(account.unwrap_or(AccountId::NOBODY)).await?;
+        let (own, account) = (actor.account(), found.as_ref().map(|account| account.id));
+        let decided = match found {
+            Some(found) => policy::decide(&self.kinds, actor, &self.as_seen_by(actor, found).await?),
+            None => Err(Refused::Hidden),
+        };
+        let refused = match decided {
+            Ok(grant) => return Ok(grant),
+            Err(refused) => refused,
+        };
+        match (refused, own) {
+            // the operator may know of everything: so there is no such thing
+            (Refused::Hidden, None) => {}
+            (Refused::Hidden, Some(own)) if account != Some(own) => self.record_denied(context, actor, P::NAME, Some(own), Some(asked)).await,
+            _ => self.record_denied(context, actor, P::NAME, account, None).await,
+        }
+        Err(refused.into())
+    }
+
+    /// To the people of an account and of those above it, what stands below a suspended one is suspended. It is looked up for nobody else: that would
+    /// take time, by which they could tell that it is there.
+    async fn as_seen_by(&self, actor: &Actor, mut account: Account) -> Result<Account, Problem> {
+        let is_theirs = matches!(actor, Actor::Member { account: own, .. } if *own == account.id || account.lineage.contains(*own));
+        if is_theirs && accounts::is_any_above_suspended(self, &account).await? {
+            account.status = Status::Suspended;
+        }
+        Ok(account)
+    }
+
+    /// Writes down that someone tried what they may not, in the audit log of this account, and at what, if that is not the account itself. A
+    /// failure to do so does not turn the no into anything else.
+    pub(crate) async fn record_denied(&self, context: &Context, actor: &Actor, wanted: &str, account: Option<AccountId>, asked: Option<&str>) {
+        let detail = asked.map_or_else(|| json!({}), |_| json!({ "wanted": wanted }));
+        let event = self.event(context, actor, Action::AccessDenied, account, asked.unwrap_or(wanted), detail);
         let recorded = async {
             let mut tx = self.store.begin().await?;
             let recorded = tx.record(&event).await?;
@@ -292,18 +323,20 @@ impl App {
     pub(crate) async fn commit(&self, tx: Tx, recorded: Recorded) -> Result<(), StoreError> {
         let timeline = tx.timeline()?;
         self.meet(timeline).await?;
+        self.settle(timeline, async move { tx.commit(recorded).await }).await
+    }
+
+    async fn settle(&self, timeline: u32, committed: impl Future<Output = Result<(), StoreError>> + Send + 'static) -> Result<(), StoreError> {
         let (tells, progress) = watch::channel(Progress::default());
         let app = self.clone();
-        tokio::spawn(async move { app.follow(timeline, tx.commit(recorded).await, tells).await });
+        tokio::spawn(async move { app.follow(timeline, committed.await, tells).await });
         self.wait_for(progress).await
     }
 
     /// As [`Self::commit`], for what was found done already, on this primary: whoever did it may not have waited until it was true everywhere.
     pub(crate) async fn make_sure(&self, timeline: u32) -> Result<(), StoreError> {
-        let (tells, progress) = watch::channel(Progress::default());
         let app = self.clone();
-        tokio::spawn(async move { app.follow(timeline, app.confirm().await, tells).await });
-        self.wait_for(progress).await
+        self.settle(timeline, async move { app.confirm().await }).await
     }
 
     /// As [`Self::make_sure`], of what was found done in this transaction, which has nothing left to do.

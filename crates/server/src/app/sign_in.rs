@@ -109,9 +109,21 @@ async fn link(
     Ok(link)
 }
 
+fn spent() -> Problem {
+    Problem::new(Code::LinkSpent, "Each link signs in once, within a few minutes. Ask for a new one where you got this one.")
+}
+
+/// Whom a link signs in, without using it up.
+pub(crate) async fn find_link(app: &App, token: &str) -> Result<Person, Problem> {
+    if token.len() != TOKEN || !base62::is(token) {
+        return Err(spent());
+    }
+    let found = app.store.reader().await?.find_sign_in_link(&digest(app, "link", token)).await?;
+    found.filter(|(_, expires_at)| app.clock.now() < *expires_at).map(|(person, _)| person).ok_or_else(spent)
+}
+
 /// Uses a link up and begins a session. The answer is the session's token, for the cookie.
 pub(crate) async fn use_link(app: &App, context: &Context, token: &str) -> Result<(Plain, Person), Problem> {
-    let spent = || Problem::new(Code::LinkSpent, "Each link signs in once, within a few minutes. Ask for a new one where you got this one.");
     if token.len() != TOKEN || !base62::is(token) {
         return Err(spent());
     }
@@ -137,13 +149,14 @@ pub(crate) async fn authenticate(app: &App, token: &str) -> Result<Option<Signed
     if !is_valid(&session, now) {
         return Ok(None);
     }
-    let signed_in = match session.person.account_id {
-        None => SignedIn { actor: actor_of(&session.person, String::new()), account: None, name: None },
+    let person = session.person;
+    let signed_in = match person.account_id {
+        None => SignedIn { actor: actor_of(&person, String::new()), account: None, name: None, person, session: digest },
         Some(account) => {
-            let Some(member) = reader.find_member(account, &session.person.name).await? else { return Ok(None) };
+            let Some(member) = reader.find_member(account, &person.name).await? else { return Ok(None) };
             let Some(found) = reader.find_account(account).await? else { return Ok(None) };
             let actor = Actor::Member { account, kind: found.kind, email: member.email, role: member.role };
-            SignedIn { actor, account: Some(account), name: member.name }
+            SignedIn { actor, account: Some(account), name: member.name, person, session: digest }
         }
     };
     drop(reader);
@@ -162,6 +175,10 @@ pub(crate) struct SignedIn {
     /// The account they are a member of; None for the operator.
     pub(crate) account: Option<AccountId>,
     pub(crate) name: Option<String>,
+    /// They themselves.
+    pub(crate) person: Person,
+    /// The digest of this session's token.
+    pub(crate) session: Digest,
 }
 
 /// Ends a session; or makes sure that it has ended. No node has sessions in memory, so nobody else is waited for.
@@ -189,7 +206,7 @@ pub async fn sweep(app: &App) -> Result<(), Problem> {
     Ok(sweep_rates(app).await?)
 }
 
-fn is_valid(session: &Session, now: Timestamp) -> bool {
+pub(super) fn is_valid(session: &Session, now: Timestamp) -> bool {
     now.since(session.created_at) < ABSOLUTE && now.since(session.seen_at) < IDLE
 }
 

@@ -13,7 +13,7 @@ use super::{
     frame::{self, Place},
     page,
     session::Member,
-    view::{ClientRow, ClientsPage, Link},
+    view::{ClientRow, ClientsPage, Link, Said},
 };
 use crate::{app::standing::UnsettledAccounts, problem::Problem};
 
@@ -30,7 +30,7 @@ pub(super) async fn list(member: Member, Query(at): Query<At>) -> Result<Page<Cl
     let request = PageRequest { after: at.after.map(|id| id.to_string()), limit: 50 };
     let seen = member.clients_seen();
     if seen == ClientsSeen::None {
-        member.app.record_denied(&member.context, member.actor(), "see_clients", Some(member.account())).await;
+        member.app.record_denied(&member.context, member.actor(), "see_clients", Some(member.account().id), None).await;
         return Err(Problem::not_found());
     }
     let above = match &at.of {
@@ -72,7 +72,7 @@ pub(super) async fn list(member: Member, Query(at): Query<At>) -> Result<Page<Cl
         rows,
         chrome: frame::of_member(&member, member.clients_label(), Place::Clients),
         back,
-        heading: if of.is_some() { format!("Below {}", above.name) } else { member.clients_label().into() },
+        heading: if of.is_some() { Said::of("Below ", &above.name, "") } else { member.clients_label().into() },
         intro,
         empty_title: if below { "No accounts below".into() } else { "No clients yet".into() },
         empty_text: empty_text.into(),

@@ -23,7 +23,7 @@ use super::{
     desk::{Desk, by_whom, capital},
     form::{self, Typed},
     frame, page, refusals, see, told,
-    view::{Ask, Cell, Choice, CredentialDialog, CredentialPage, Ended, Hidden, Link, SecretRow},
+    view::{Ask, Cell, Choice, CredentialDialog, CredentialPage, Ended, Hidden, Link, Said, SecretRow},
 };
 use crate::{
     app::{
@@ -111,8 +111,8 @@ pub(super) async fn confirm_end(desk: Desk) -> Result<Page<CredentialPage>, Prob
         action: format!("{href}/delete"),
         cancel_href: if keeps_reason { href } else { desk.href.clone() },
         heading: format!("{verb} this {noun}?"),
-        text: format!("Created for {}.", found.credential().label),
-        what: vec![found.credential().public_id.clone()],
+        text: Said::of("Created for ", &found.credential().label, "."),
+        what: vec![found.credential().public_id.clone().into()],
         effect: end_effect(rules).into(),
         choice: keeps_reason.then(|| ("reason", "Why", reasons.into_iter().map(reason).collect())),
         button: format!("{verb} {noun}"),
@@ -138,14 +138,20 @@ pub(super) async fn end(desk: Desk, sent: Sent) -> Result<Response, Problem> {
 pub(super) async fn confirm_restore(desk: Desk) -> Result<Page<CredentialPage>, Problem> {
     let now = desk.app().clock.now();
     let found = find_if(&desk, |credential| credentials::is_restorable(credential, &desk.kind.credentials, now)).await?;
-    let dialog = ask(&desk, &found, "restore", "Restore", "It is accepted again with the secret it had.");
+    let was_paused = found.credential().end.as_ref().is_some_and(|end| end.was_paused);
+    let text = if was_paused {
+        "It is paused, as it was, until it is resumed. It keeps the secret it had."
+    } else {
+        "It is accepted again with the secret it had."
+    };
+    let dialog = ask(&desk, &found, "restore", "Restore", text);
     Ok(with_dialog(&desk, &found, dialog))
 }
 
 pub(super) async fn restore(desk: Desk, _: Sent) -> Result<Response, Problem> {
     let id = desk.id()?;
-    credentials::restore(desk.app(), &desk.member.context, &desk.grant, id).await?;
-    Ok(done(&desk, id, "restored"))
+    let restored = credentials::restore(desk.app(), &desk.member.context, &desk.grant, id).await?;
+    Ok(done(&desk, id, if restored.state == Standing::Active { "restored" } else { "restored-paused" }))
 }
 
 // --- pausing -----------------------------------------------------------------------
@@ -194,7 +200,7 @@ pub(super) async fn confirm_rotation(desk: Desk) -> Result<Page<CredentialPage>,
         cancel_href: href,
         heading: format!("Regenerate the {secret}?"),
         text: "A new one is made and shown once. Everything else stays as it is.".into(),
-        what: vec![credential.public_id.clone()],
+        what: vec![credential.public_id.clone().into()],
         effect: String::new(),
         choice: Some(("overlap", "The old one ends", overlaps.into())),
         button: "Regenerate".into(),
@@ -327,8 +333,8 @@ fn ask(desk: &Desk, found: &Found, verb: &str, button: &str, text: &str) -> Cred
         action: format!("{href}/{verb}"),
         cancel_href: href,
         heading: if button.contains(' ') { format!("{button}?") } else { format!("{button} this {}?", desk.kind.console.noun) },
-        text: text.to_owned(),
-        what: vec![credential.public_id.clone()],
+        text: text.into(),
+        what: vec![credential.public_id.clone().into()],
         effect: String::new(),
         choice: None,
         button: button.to_owned(),

@@ -21,11 +21,12 @@ use serde::Deserialize;
 use super::{
     Page, Sent,
     desk::{Desk, capital},
+    example,
     form::{self, Typed},
     frame, page, see,
     view::{
         Ask, Cell, Choice, CreatedSecret, CredentialDialog, CredentialRow, CredentialSection, CredentialWords, CredentialsPage, Filters, Hidden,
-        LimitNote, SecretValue,
+        LimitNote, Said, SecretValue,
     },
 };
 use crate::{
@@ -152,7 +153,7 @@ async fn ask_deletion(desk: &Desk, ids: &[CredentialId], error: Option<String>) 
         action: format!("{}/delete", desk.href),
         cancel_href: desk.href.clone(),
         heading: format!("{verb} {count}?"),
-        text: if ids.len() == 1 { String::new() } else { "All of them, or none if one of them cannot be ended.".into() },
+        text: if ids.len() == 1 { "" } else { "All of them, or none if one of them cannot be ended." }.into(),
         what,
         effect: end_effect(&desk.kind.credentials).into(),
         choice: None,
@@ -164,12 +165,12 @@ async fn ask_deletion(desk: &Desk, ids: &[CredentialId], error: Option<String>) 
 }
 
 /// A credential where several are named: what it is called, of which kind it is, its public part.
-fn called(console: &Console, credential: &Credential) -> String {
+fn called(console: &Console, credential: &Credential) -> Said {
     let kind = names(console, credential.kind).kind;
     if credential.label == credential.public_id {
-        format!("{} · {kind}", credential.public_id)
+        format!("{} · {kind}", credential.public_id).into()
     } else {
-        format!("{} · {kind} · {}", credential.label, credential.public_id)
+        Said::of("", &credential.label, &format!(" · {kind} · {}", credential.public_id))
     }
 }
 
@@ -215,18 +216,11 @@ pub(super) fn shown_once(desk: &Desk, created: &CredentialView, done_href: &str)
     });
     let kept =
         if created.kind == Kind::Hmac { "we keep it sealed, and never show it again" } else { "we keep a fingerprint of it, not the secret itself" };
-    let curl = (created.kind == Kind::Client).then(|| {
-        format!(
-            "curl {}/auth/token -H 'Content-Type: application/json' \\\n  -d '{{\"clientId\":\"{}\",\"clientSecret\":\"'\"$CLIENT_SECRET\"'\"}}'",
-            desk.app().public_url(),
-            created.public_id
-        )
-    });
     CreatedSecret {
         heading: format!("{} created", capital(&console.noun)),
-        text: format!("Copy the {} now. It is shown only now: {kept}.", names.secret),
+        text: format!("Copy the {} now. It is shown only now: {kept}.", names.secret).into(),
         values: values.collect(),
-        curl,
+        curl: example::of(desk.app(), created),
         done: console.done.clone(),
         done_href: done_href.to_owned(),
     }

@@ -129,8 +129,10 @@ impl Typed {
         }
     }
 
-    fn networks(&self) -> Vec<String> {
-        self.networks.lines().map(str::trim).filter(|line| !line.is_empty()).map(str::to_owned).collect()
+    /// None, from anywhere, when nothing was typed.
+    fn networks(&self) -> Option<Vec<String>> {
+        let lines: Vec<_> = self.networks.lines().map(str::trim).filter(|line| !line.is_empty()).map(str::to_owned).collect();
+        (!lines.is_empty()).then_some(lines)
     }
 
     /// What is wished for. Fields that what was chosen does not have are left out, whatever stands in them.
@@ -151,7 +153,7 @@ impl Typed {
             roles,
             access,
             expires_at: if rules.expiry { self.expires_at(now)? } else { None },
-            allowed_networks: Some(self.networks()).filter(|networks| rules.networks && !networks.is_empty()),
+            allowed_networks: if rules.networks { self.networks() } else { None },
             refuse_replays: (kind == Some(Kind::Hmac)).then_some(self.replays),
         })
     }
@@ -234,7 +236,7 @@ pub(super) fn to_create(desk: &Desk, typed: &Typed, problem: Option<&Problem>) -
         kind_error: error_at(problem, &["kind"]),
         texts: if offered == [Kind::Legacy] { Vec::new() } else { label_fields(desk, typed, problem, true) },
         username: words.as_ref().map(|words| {
-            let hint = "5 to 64 lower-case letters, a to z. It is yours alone: no other account can have the same.";
+            let hint = "5 to 255 lower-case letters, a to z. It is yours alone: no other account can have the same.";
             text("username", "text", &words.public_id, hint, &typed.username, error_at(problem, &["username"]))
         }),
         password: words.map(|words| password_field(&words.secret, problem)),

@@ -24,6 +24,7 @@ pub(super) enum Place {
     Members,
     Clients,
     Credentials,
+    Sessions,
     OperatorAccounts,
     OperatorKeys,
     OperatorCluster,
@@ -45,6 +46,7 @@ pub(super) fn of_member(member: &Member, title: &str, place: Place) -> Chrome {
     if console.in_account_menu {
         menu.extend(credentials.clone());
     }
+    menu.push(link("Sessions", "/account/sessions".into(), Place::Sessions));
     if member.may_manage_members() {
         nav.push(link("Members", "/account/members".into(), Place::Members));
     }
@@ -64,8 +66,9 @@ pub(super) fn of_operator(operator: &OperatorPerson, title: &str, place: Place) 
         link("Operator keys", "/operator/keys", Place::OperatorKeys),
         link("Cluster", "/operator/cluster", Place::OperatorCluster),
     ];
+    let menu = vec![link("Sessions", "/operator/sessions", Place::Sessions)];
     let person = Person { email: operator.name().to_owned(), name: None, role_label: "Operator".into() };
-    Chrome { person: Some(person), nav, ..bare(title) }
+    Chrome { person: Some(person), menu, nav, ..bare(title) }
 }
 
 /// A calm sentence above a page's content, chosen by a word in its address, with what is said there of the nodes; any other word says nothing.
@@ -80,6 +83,7 @@ pub(super) fn notice(word: Option<&str>) -> Option<Notice> {
         "paused" => "Paused. It is refused until it is resumed.",
         "resumed" => "Resumed.",
         "restored" => "Restored. It is accepted again.",
+        "restored-paused" => "Restored. It is paused, as it was, until it is resumed.",
         "settled" => "Done. One secret is left.",
         "found" => "This is the one you pasted.",
         "not-found" => "Nothing here matches what you pasted.",
@@ -88,6 +92,7 @@ pub(super) fn notice(word: Option<&str>) -> Option<Notice> {
         "deleted" => "Deleted. Integrations that used it are refused from now on.",
         "member-saved" => "Saved.",
         "member-removed" => "Removed. They are signed out everywhere.",
+        "session-ended" => "Ended. Who used it is signed out there.",
         "granted" => "Granted.",
         "withdrawn" => "Withdrawn. Requests of this account are refused from now on.",
         "suspended" => "Suspended. Requests of this account, and of those below it, are refused from now on.",

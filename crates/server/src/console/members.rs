@@ -16,6 +16,7 @@ use super::{
     frame::{self, Place},
     page, see,
     session::Member,
+    sessions,
     view::{AddMember, ChangeRole, Choice, ConfirmDelete, MemberDialog, MemberRow, MembersPage},
 };
 use crate::{
@@ -23,7 +24,7 @@ use crate::{
     problem::Problem,
 };
 
-const HREF: &str = "/account/members";
+pub(super) const HREF: &str = "/account/members";
 
 #[derive(Default, Deserialize)]
 pub(super) struct At {
@@ -121,7 +122,7 @@ pub(super) async fn remove(member: Member, Path(email): Path<String>) -> Result<
     Ok(see(&format!("{HREF}?done=member-removed")).into_response())
 }
 
-async fn permit(member: &Member) -> Result<Grant<ManageMembers>, Problem> {
+pub(super) async fn permit(member: &Member) -> Result<Grant<ManageMembers>, Problem> {
     member.app.permit::<ManageMembers>(&member.context, member.actor(), member.account().id).await
 }
 
@@ -139,7 +140,7 @@ async fn show(member: &Member, grant: &Grant<ManageMembers>, at: At, dialog: Opt
     let rows = members.iter().map(|view| MemberRow {
         edit_href: Some(format!("{HREF}/{}/role", segment(&view.email))),
         remove_href: (!is_last(member.kind(), &members, view)).then(|| format!("{HREF}/{}/remove", segment(&view.email))),
-        ..row(member.kind(), view, now)
+        ..row(member.kind(), view, HREF, now)
     });
     Ok(MembersPage { rows: rows.collect(), chrome, can_edit: true, invite_href: format!("{HREF}/new"), dialog })
 }
@@ -148,8 +149,8 @@ fn is_last(kind: &Kind, members: &[MemberView], view: &MemberView) -> bool {
     kind.find_role(&view.role).is_some_and(|role| role.at_least_one) && members.iter().filter(|other| other.role == view.role).count() == 1
 }
 
-/// A member as a row, without anything to do to them.
-pub(super) fn row(kind: &Kind, view: &MemberView, now: Timestamp) -> MemberRow {
+/// One of the members at `members` as a row, without anything to do to them.
+pub(super) fn row(kind: &Kind, view: &MemberView, members: &str, now: Timestamp) -> MemberRow {
     MemberRow {
         email: view.email.clone(),
         name: view.name.clone(),
@@ -157,6 +158,7 @@ pub(super) fn row(kind: &Kind, view: &MemberView, now: Timestamp) -> MemberRow {
         added: frame::when(view.created_at.parse().unwrap_or(now), now),
         edit_href: None,
         remove_href: None,
+        sessions_href: sessions::href_of(members, &view.email),
         sign_in_action: None,
     }
 }

@@ -23,12 +23,14 @@ mod clients;
 mod credential;
 mod credentials;
 mod desk;
+mod example;
 mod form;
 mod frame;
 mod members;
 mod operator;
 mod refusals;
 mod session;
+mod sessions;
 mod told;
 mod view;
 
@@ -39,20 +41,26 @@ const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; i
 pub(crate) fn routes(app: App) -> Router<App> {
     Router::new()
         .route("/", get(session::home))
-        .route("/sign-in/{token}", get(session::sign_in))
+        .route("/sign-in/{token}", get(session::show_link).post(session::sign_in))
         .route("/sign-out", post(session::sign_out))
         .route("/account", get(account::show))
         .route("/account/members", get(members::list).post(members::add))
         .route("/account/members/new", get(members::new))
         .route("/account/members/{email}/role", get(members::edit).post(members::change_role))
         .route("/account/members/{email}/remove", get(members::confirm_removal).post(members::remove))
+        .route("/account/members/{email}/sessions", get(sessions::list_members).post(sessions::end_all_members))
+        .route("/account/members/{email}/sessions/{session}/end", post(sessions::end_members))
         .route("/account/clients", get(clients::list))
+        .route("/account/sessions", get(sessions::list_own).post(sessions::end_own_others))
+        .route("/account/sessions/{session}/end", post(sessions::end_own))
         .nest("/account/{page}", credential_pages())
         .nest("/account/below/{account}/{page}", credential_pages())
         .route("/operator", get(operator::accounts::list).post(operator::accounts::create))
         .route("/operator/new", get(operator::accounts::new))
         .route("/operator/keys", get(operator::keys::list).post(operator::keys::create))
         .route("/operator/cluster", get(operator::cluster::show))
+        .route("/operator/sessions", get(sessions::list_operators).post(sessions::end_operators_others))
+        .route("/operator/sessions/{session}/end", post(sessions::end_operators))
         .route("/operator/keys/new", get(operator::keys::new))
         .route("/operator/keys/{id}/delete", get(operator::keys::confirm_deletion).post(operator::keys::delete))
         .route("/operator/accounts/{id}", get(operator::account::show).post(operator::account::update))
@@ -63,6 +71,8 @@ pub(crate) fn routes(app: App) -> Router<App> {
         .route("/operator/accounts/{id}/members", post(operator::account::add_member))
         .route("/operator/accounts/{id}/members/new", get(operator::account::new_member))
         .route("/operator/accounts/{id}/members/{email}/sign-in-link", post(operator::account::create_link))
+        .route("/operator/accounts/{id}/members/{email}/sessions", get(sessions::list_for_operator).post(sessions::end_all_for_operator))
+        .route("/operator/accounts/{id}/members/{email}/sessions/{session}/end", post(sessions::end_for_operator))
         .route("/assets/{name}", get(assets::serve))
         .method_not_allowed_fallback(method_not_allowed)
         .layer(DefaultBodyLimit::max(body::LIMIT))

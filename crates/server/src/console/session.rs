@@ -11,7 +11,7 @@ use claviger_domain::{
 };
 
 use super::{
-    Page, frame, see,
+    Page, frame, page, see,
     view::{SignedOut, SigningIn},
 };
 use crate::{
@@ -63,8 +63,8 @@ pub(super) enum Seen {
 pub(super) struct Member {
     pub(super) app: App,
     pub(super) context: Context,
+    pub(super) signed_in: sign_in::SignedIn,
     see: Grant<SeeAccount>,
-    name: Option<String>,
     kind: Kind,
 }
 
@@ -76,7 +76,7 @@ impl FromRequestParts<App> for Member {
         let account = signed_in.account.ok_or_else(Problem::not_found)?;
         let see = app.permit::<SeeAccount>(&context, &signed_in.actor, account).await?;
         let kind = app.kinds.find(&see.account().kind).cloned().ok_or_else(Problem::not_found)?;
-        Ok(Self { app: app.clone(), context, see, name: signed_in.name, kind })
+        Ok(Self { app: app.clone(), context, signed_in, see, kind })
     }
 }
 
@@ -94,7 +94,7 @@ impl Member {
     }
 
     pub(super) fn name(&self) -> Option<&str> {
-        self.name.as_deref()
+        self.signed_in.name.as_deref()
     }
 
     pub(super) fn email(&self) -> &str {
@@ -148,6 +148,7 @@ impl Member {
 pub(super) struct OperatorPerson {
     pub(super) app: App,
     pub(super) context: Context,
+    pub(super) signed_in: sign_in::SignedIn,
     pub(super) grant: OperatorGrant,
 }
 
@@ -157,9 +158,9 @@ impl FromRequestParts<App> for OperatorPerson {
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
         let (context, signed_in) = signed_in(app, parts).await?;
         match policy::operator(&signed_in.actor) {
-            Ok(grant) => Ok(Self { app: app.clone(), context, grant }),
+            Ok(grant) => Ok(Self { app: app.clone(), context, signed_in, grant }),
             Err(refused) => {
-                app.record_denied(&context, &signed_in.actor, "operate", None).await;
+                app.record_denied(&context, &signed_in.actor, "operate", None, None).await;
                 Err(refused.into())
             }
         }
@@ -188,29 +189,28 @@ pub(super) async fn home(State(app): State<App>, headers: HeaderMap) -> Result<R
     })
 }
 
-/// `GET /sign-in/{token}`: uses the link up.
-///
-/// Another site that led here is answered with a page that goes on by itself: a `SameSite=Strict` cookie would not be sent along with a
-/// redirect that the other site began.
+/// `GET /sign-in/{token}`: a page with one button. A GET is also what a preview of the link, a browser that looks ahead and another site's page
+/// make: it uses nothing up, and signs no one in.
+pub(super) async fn show_link(State(app): State<App>, Path(token): Path<String>) -> Result<Response, Problem> {
+    let person = sign_in::find_link(&app, &token).await?;
+    let whose = match person.account_id {
+        Some(account) => app.store.reader().await?.find_account(account).await?.map_or_else(String::new, |account| account.name),
+        None => "Operator".to_owned(),
+    };
+    let mut response = page(SigningIn { chrome: frame::bare("Sign in"), person: person.name, whose }).into_response();
+    // its address is a secret, and so in no referrer; with no-referrer a browser would send `Origin: null` with the form
+    response.headers_mut().insert(header::REFERRER_POLICY, HeaderValue::from_static("strict-origin"));
+    Ok(response)
+}
+
+/// `POST /sign-in/{token}`: uses the link up.
 pub(super) async fn sign_in(
     State(app): State<App>,
     axum::Extension(context): axum::Extension<Context>,
     Path(token): Path<String>,
-    headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let purpose = ["sec-purpose", "purpose", "x-moz"].iter().find_map(|name| headers.get(*name)).and_then(|value| value.to_str().ok());
-    if purpose.is_some_and(|purpose| purpose.contains("prefetch")) {
-        // a browser that only looks ahead must not use the link up
-        return Ok(StatusCode::SERVICE_UNAVAILABLE.into_response());
-    }
     let (session, person) = sign_in::use_link(&app, &context, &token).await?;
-    let next = if person.account_id.is_some() { "/account" } else { "/operator" };
-    let from_elsewhere = headers.get("sec-fetch-site").is_some_and(|site| site != "none" && site != "same-origin");
-    let mut response = if from_elsewhere {
-        Page(StatusCode::OK, SigningIn { chrome: frame::bare("Signing in"), next: next.to_owned() }).into_response()
-    } else {
-        see(next).into_response()
-    };
+    let mut response = see(if person.account_id.is_some() { "/account" } else { "/operator" }).into_response();
     response.headers_mut().insert(header::SET_COOKIE, cookie(&app, session.expose(), ""));
     response.headers_mut().insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
     Ok(response)

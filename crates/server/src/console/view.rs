@@ -4,6 +4,7 @@
 //! field names stand beside it. Values are escaped by the templates.
 
 use askama::Template;
+use claviger_domain::secret::Plain;
 
 // --- around every page -------------------------------------------------------
 
@@ -95,6 +96,30 @@ pub(crate) struct Hidden {
     pub(crate) value: String,
 }
 
+/// A sentence, and in it a name that somebody chose: set apart, so that its direction turns nothing of what stands around it.
+#[derive(Debug, Clone)]
+pub(crate) struct Said {
+    pub(crate) before: String,
+    pub(crate) name: Option<String>,
+    pub(crate) after: String,
+}
+
+impl Said {
+    pub(crate) fn of(before: &str, name: &str, after: &str) -> Self {
+        Self { before: before.to_owned(), name: Some(name.to_owned()), after: after.to_owned() }
+    }
+
+    pub(crate) const fn is_empty(&self) -> bool {
+        self.before.is_empty() && self.name.is_none() && self.after.is_empty()
+    }
+}
+
+impl<T: Into<String>> From<T> for Said {
+    fn from(text: T) -> Self {
+        Self { before: text.into(), name: None, after: String::new() }
+    }
+}
+
 /// Asks before something ends. Focus starts on Cancel.
 #[derive(Debug, Clone)]
 pub(crate) struct ConfirmDelete {
@@ -123,12 +148,15 @@ pub(crate) struct SignedOut {
     pub(crate) text: String,
 }
 
-/// A step between the sign-in link and the first page; `next` must be a path of ours.
+/// What a sign-in link shows. Sends nothing, to the link itself.
 #[derive(Debug, Template)]
 #[template(path = "console/signing_in.html")]
 pub(crate) struct SigningIn {
     pub(crate) chrome: Chrome,
-    pub(crate) next: String,
+    /// Whom it signs in.
+    pub(crate) person: String,
+    /// To what: their account's name.
+    pub(crate) whose: String,
 }
 
 /// A request that was not answered with what was asked for.
@@ -266,9 +294,9 @@ pub(crate) struct Ask {
     pub(crate) action: String,
     pub(crate) cancel_href: String,
     pub(crate) heading: String,
-    pub(crate) text: String,
+    pub(crate) text: Said,
     /// What it is done to.
-    pub(crate) what: Vec<String>,
+    pub(crate) what: Vec<Said>,
     /// What stops, and when. May be empty.
     pub(crate) effect: String,
     /// The field's name, its legend, its values.
@@ -491,10 +519,10 @@ pub(crate) struct WhomToAskPage {
 #[derive(Debug, Clone)]
 pub(crate) struct CreatedSecret {
     pub(crate) heading: String,
-    pub(crate) text: String,
+    pub(crate) text: Said,
     pub(crate) values: Vec<SecretValue>,
-    /// A command to paste. Name the secret as a shell variable here, never its value.
-    pub(crate) curl: Option<String>,
+    /// A command to paste, with the secret in place.
+    pub(crate) curl: Option<Plain>,
     /// What closing it is called: "Done".
     pub(crate) done: String,
     pub(crate) done_href: String,
@@ -522,7 +550,7 @@ impl std::fmt::Debug for SecretValue {
 #[template(path = "console/clients.html")]
 pub(crate) struct ClientsPage {
     pub(crate) chrome: Chrome,
-    pub(crate) heading: String,
+    pub(crate) heading: Said,
     pub(crate) back: Option<Link>,
     pub(crate) intro: String,
     pub(crate) rows: Vec<ClientRow>,
@@ -563,8 +591,30 @@ pub(crate) struct MemberRow {
     pub(crate) added: When,
     pub(crate) edit_href: Option<String>,
     pub(crate) remove_href: Option<String>,
+    /// Where their sessions are.
+    pub(crate) sessions_href: String,
     /// Where an operator asks for a sign-in link; absent in an account's own console. Sends nothing.
     pub(crate) sign_in_action: Option<String>,
+}
+
+/// The sessions of one person.
+#[derive(Debug, Template)]
+#[template(path = "console/sessions.html")]
+pub(crate) struct SessionsPage {
+    pub(crate) chrome: Chrome,
+    pub(crate) back: Option<Link>,
+    pub(crate) intro: Said,
+    pub(crate) rows: Vec<SessionRow>,
+    /// Ends several at once: its button, and where it sends nothing to.
+    pub(crate) end_several: Option<(&'static str, String)>,
+}
+
+/// One session. `end_action` sends nothing; absent for the one that looks, which signs out instead.
+#[derive(Debug, Clone)]
+pub(crate) struct SessionRow {
+    pub(crate) begun: When,
+    pub(crate) seen: When,
+    pub(crate) end_action: Option<String>,
 }
 
 /// What is open in front of the members.

@@ -30,6 +30,29 @@ on_both_engines! {
         assert_eq!((child.status, &child.json()["parent_id"]), (201, &json!(id)));
     }
 
+    async fn a_tree_of_accounts_has_five_levels_under_its_parent(world) {
+        let mut parent = world.account("messaging", "Parent").await;
+        for level in 1..=5 {
+            parent = world.account_under("messaging", &format!("Level {level}"), Some(&parent)).await;
+        }
+        let below = world.operator().post("/v1/accounts", json!({ "kind": "messaging", "name": "Level 6", "parent_id": parent })).await;
+        below.assert_invalid("#/parent_id", "parent_too_deep");
+    }
+
+    async fn a_name_cannot_turn_the_sentence_that_it_stands_in(world) {
+        for turning in ['\u{202a}', '\u{202b}', '\u{202c}', '\u{202d}', '\u{202e}', '\u{2066}', '\u{2067}', '\u{2068}', '\u{2069}', '\u{7}'] {
+            let name = format!("Acme{turning}x");
+            let made = world.operator().post("/v1/accounts", json!({ "kind": "business", "name": name })).await;
+            made.assert_invalid("#/name", "name_invalid");
+            let acme = world.account("tenant", "Acme").await;
+            let wish = json!({ "kind": "api_key", "email": "a@b.co", "description": name });
+            world.operator().post(&format!("/v1/accounts/{acme}/credentials"), wish).await.assert_invalid("#/description", "description_invalid");
+        }
+        // Arabic and Hebrew are names like any other
+        let made = world.operator().post("/v1/accounts", json!({ "kind": "business", "name": "\u{5e9}\u{5dc}\u{5d5}\u{5dd} \u{200f}Ltd" })).await;
+        assert_eq!(made.status, 201, "{made:?}");
+    }
+
     async fn two_accounts_cannot_have_one_external_id(world) {
         let body = json!({ "kind": "corporate", "name": "Acme", "external_id": "42" });
         assert_eq!(world.operator().post("/v1/accounts", body.clone()).await.status, 201);

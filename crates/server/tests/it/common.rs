@@ -167,10 +167,15 @@ impl World {
 
     pub(crate) async fn signed_in_by(&self, url: &str) -> Caller<'_> {
         let path = url.split_once(HOST).expect("ours").1;
-        let answer = self.anyone().get(path).await;
+        let answer = self.open(path).await;
         assert_eq!(answer.status, 303, "{answer:?}");
         let cookie = answer.header("set-cookie").split(';').next().expect("a pair").to_owned();
         self.anyone().with("cookie", &cookie).with("sec-fetch-site", "same-origin")
+    }
+
+    /// What the button on a sign-in link's page does.
+    pub(crate) async fn open(&self, path: &str) -> Answer {
+        self.anyone().with("sec-fetch-site", "same-origin").form(path, &[]).await
     }
 
     // --- what there is ------------------------------------------------------------

@@ -31,7 +31,7 @@ on_both_engines! {
         let (public_id, secret, account) = (shown(&created, "new-public-id"), shown(&created, "new-secret"), shown(&created, "new-account-id"));
         assert_eq!(account, acme);
         assert!(created.text().contains("shown only now"), "{created:?}");
-        assert_eq!(created.text().matches(&secret).count(), 1, "the secret stands there once");
+        assert_eq!(created.text().matches(&secret).count(), 2, "the secret stands there, and in its example");
 
         let list = owner.get("/account/api-keys").await.text();
         assert!(list.contains(&public_id) && list.contains("dev") && !list.contains(&secret));
@@ -86,6 +86,30 @@ on_both_engines! {
             assert!(text.contains("no room for another") && text.contains("Delete one that is no longer used") && !text.contains("name=\"email\""));
         }
         assert!(owner.get("/account/api-keys").await.text().contains("10 of 10 in use"));
+    }
+}
+
+#[tokio::test]
+async fn beside_each_kind_of_secret_stands_a_command_with_it_in_place() {
+    let world = World::sqlite().await;
+    let account = world.account("business", "Acme").await;
+    let admin = world.new_member(&account, "owner").await;
+    for (kind, parts) in [
+        ("api_key", ["https://api.example.com/", "-H 'X-API-Key: {secret}'", ""]),
+        ("client", ["http://claviger.test/auth/token", "\"clientId\":\"{id}\"", "\"clientSecret\":\"{secret}\""]),
+        ("basic", ["https://api.example.com/", "-u '{id}:{secret}'", ""]),
+        ("hmac", ["-hmac '{secret}'", "username=\\\"{id}\\\"", "'Date: %s\\nGET / HTTP/1.1'"]),
+    ] {
+        let form = [("once", kind), ("kind", kind), ("name", "Import"), ("access", "full"), ("expires", "never")];
+        let created = admin.form("/account/credentials", &form).await;
+        assert_eq!(created.status, 200, "{created:?}");
+        let (id, secret) = (shown(&created, "new-public-id"), shown(&created, "new-secret"));
+        let text = created.text();
+        let example = between(&text, "<code id=\"try-curl\">", "</code>").replace("&#34;", "\"").replace("&#39;", "'");
+        for part in parts {
+            let part = part.replace("{id}", &id).replace("{secret}", &secret);
+            assert!(example.contains(&part), "{kind}: {part}\n{example}");
+        }
     }
 }
 

@@ -42,13 +42,53 @@ on_both_engines! {
             ("target", made["public_id"].clone()),
             ("account_id", json!(acme)),
             ("request_id", json!("request-42")),
-            ("detail", json!({ "kind": "client", "label": "dev@example.com", "access": "*" })),
+            (
+                "detail",
+                json!({
+                    "kind": "client", "label": "dev@example.com", "description": null, "access": "*", "expires_at": null, "allowed_networks": null,
+                    "refuse_replays": false,
+                }),
+            ),
         ] {
             assert_eq!(event[field], value, "{field}");
         }
         let secret = made["secret"].as_str().expect("a secret");
         let all = world.operator().get(&format!("/v1/accounts/{acme}/events?limit=200")).await;
         assert!(!all.text().contains(secret));
+    }
+
+    async fn an_attempt_at_what_is_anothers_stands_in_ones_own_audit_log_alone_and_looks_like_one_at_nothing(world) {
+        world.tick();
+        let (acme, other) = (world.account("tenant", "Acme").await, world.account("tenant", "Other").await);
+        let key = async |account: &str, email: &str| {
+            let wish = json!({ "kind": "api_key", "email": email, "roles": ["admin"] });
+            let made = world.operator().post(&format!("/v1/accounts/{account}/credentials"), wish).await;
+            assert_eq!(made.status, 201, "{made:?}");
+            made.json()
+        };
+        let (own, foreign) = (key(&acme, "ann@example.com").await, key(&other, "eve@example.com").await);
+        let admin = world.new_member(&acme, "tenant_admin").await;
+        let by_key = world.anyone().with("x-api-key", own["secret"].as_str().expect("a key"));
+        let (others, before) = (world.actions(&other).await, world.actions(&acme).await.len());
+        let unknown = "01890000-0000-7000-8000-000000000001";
+        let asked = [foreign["id"].as_str().expect("an id"), unknown, other.as_str(), unknown];
+        for id in &asked[..2] {
+            assert_eq!(by_key.get(&format!("/v1/api-key/keys/{id}")).await.status, 404);
+            assert_eq!(by_key.delete(&format!("/v1/api-key/keys/{id}")).await.status, 404);
+        }
+        for id in &asked[2..] {
+            assert_eq!(admin.get(&format!("/account/below/{id}/api-keys")).await.status, 404);
+            assert_eq!(admin.form(&format!("/account/below/{id}/api-keys"), &[("once", "x")]).await.status, 404);
+        }
+        assert_eq!(world.actions(&other).await, others, "nothing of it is theirs to know");
+        let events = world.operator().get(&format!("/v1/accounts/{acme}/events?limit=200")).await.json();
+        let denied: Vec<_> = events["items"].as_array().expect("items").iter().filter(|event| event["action"] == "access.denied").collect();
+        assert_eq!(world.actions(&acme).await[before..], ["access.denied"; 8]);
+        let targets: Vec<_> = denied.iter().rev().map(|event| event["target"].as_str().expect("a target")).collect();
+        assert_eq!(targets, asked.iter().flat_map(|id| [*id; 2]).collect::<Vec<_>>());
+        for event in denied {
+            assert_eq!((&event["account_id"], &event["detail"]), (&json!(acme), &json!({ "wanted": "manage_credentials" })));
+        }
     }
 
     async fn a_denied_attempt_is_an_event_and_a_refused_change_leaves_none(world) {

@@ -46,7 +46,7 @@ fn assert_headers(place: &str, answer: &Answer, tls: bool, cacheable: bool) {
         assert!(policy.contains("frame-ancestors 'none'") || cacheable, "{place}: {policy}");
     }
     let referrer = answer.header("referrer-policy");
-    assert!(referrer == "no-referrer" || (html && referrer == "same-origin"), "{place}: {referrer}");
+    assert!(referrer == "no-referrer" || (html && ["same-origin", "strict-origin"].contains(&referrer)), "{place}: {referrer}");
     if !cacheable || answer.status >= 400 {
         assert_eq!(answer.header("cache-control"), "no-store", "{place}");
     }
@@ -114,7 +114,10 @@ async fn every_route_answers_everyone_with_every_header() {
         let link = world.operator().post(&format!("/v1/accounts/{acme}/sign-in-links"), json!({ "email": "owner@example.com" })).await;
         assert_headers("sign-in link", &link, tls, false);
         let path = link.json()["url"].as_str().expect("a url").split_once("claviger.test").expect("ours").1.to_owned();
-        let signed_in = world.anyone().get(&path).await;
+        let shown = world.anyone().get(&path).await;
+        assert_eq!(shown.header("referrer-policy"), "strict-origin", "the link's token is in no referrer");
+        assert_headers("a link", &shown, tls, false);
+        let signed_in = world.open(&path).await;
         assert_eq!(signed_in.header("referrer-policy"), "no-referrer", "the link's token is in no referrer");
         assert_headers("signing in", &signed_in, tls, false);
     }

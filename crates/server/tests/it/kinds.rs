@@ -277,6 +277,42 @@ on_both_engines! {
         assert!(!log_in("Secret1").await && log_in("Secret9").await);
     }
 
+    async fn an_event_of_a_change_names_what_differs_and_what_changes_nothing_has_none(world) {
+        world.tick();
+        let account = world.account("business", "Acme").await;
+        let wish = json!({ "kind": "api_key", "name": "Import", "access": { "level": "full" }, "allowed_networks": ["192.0.2.0/24"] });
+        let made = create(&world, &account, wish).await;
+        let path = format!("/v1/accounts/{account}/credentials/{}", text(&made, "id"));
+        let changes = [
+            ("", json!({ "name": "Import 2" }), json!({ "label": { "from": "Import", "to": "Import 2" } })),
+            ("", json!({ "allowed_networks": ["192.0.2.0/24", "::1"] }), json!({ "allowed_networks": { "from": ["192.0.2.0/24"], "to": ["192.0.2.0/24", "::1/128"] } })),
+            ("", json!({ "allowed_networks": null }), json!({ "allowed_networks": { "from": ["192.0.2.0/24", "::1/128"], "to": null } })),
+            ("/pause", Value::Null, json!({ "state": { "from": "active", "to": "paused" } })),
+            ("/resume", Value::Null, json!({ "state": { "from": "paused", "to": "active" } })),
+        ];
+        for (step, body, detail) in changes {
+            // the second time it is so already
+            for _ in 0..2 {
+                let changed = match step {
+                    "" => world.operator().patch(&path, body.clone()).await,
+                    step => world.operator().post(&format!("{path}{step}"), body.clone()).await,
+                };
+                assert_eq!(changed.status, 200, "{changed:?}");
+            }
+            let events = world.operator().get(&format!("/v1/accounts/{account}/events?limit=2")).await.json();
+            assert_eq!(events["items"][0]["detail"], detail);
+            assert_ne!(events["items"][1]["detail"], detail);
+        }
+        let before = world.actions(&account).await;
+        assert_eq!(world.operator().patch(&path, json!({})).await.status, 200);
+        assert_eq!(world.operator().post(&format!("{path}/settle"), json!({ "keep": "new" })).await.status, 204, "there is nothing to settle");
+        assert_eq!(world.actions(&account).await, before);
+        let fixed = world.account("corporate", "Acme").await;
+        let fixed = world.credential(&fixed).await;
+        let settled = world.operator().post(&format!("/v1/accounts/{}/credentials/{}/settle", fixed.account, fixed.id), json!({ "keep": "new" })).await;
+        settled.assert_problem(409, "not_of_this_kind");
+    }
+
     async fn expiry_networks_pausing_and_restoring_count_on_the_next_request(world) {
         let account = world.account("business", "Acme").await;
         let expires_at = (world.app.clock.now() + std::time::Duration::from_secs(3600)).to_string();
@@ -295,6 +331,23 @@ on_both_engines! {
         assert!(!from(Some("192.0.2.7")).await);
         assert_eq!(world.operator().post(&format!("{path}/restore"), Value::Null).await.status, 200);
         assert!(from(Some("192.0.2.7")).await);
+        // what was paused is brought back paused
+        for step in ["pause", "revoke"] {
+            assert_eq!(world.operator().post(&format!("{path}/{step}"), json!({})).await.status, 200);
+        }
+        let restored = world.operator().post(&format!("{path}/restore"), Value::Null).await;
+        assert_eq!(restored.json()["state"], "paused", "{restored:?}");
+        assert!(!from(Some("192.0.2.7")).await);
+        assert_eq!(world.operator().post(&format!("{path}/resume"), Value::Null).await.status, 200);
+        // an empty list means nothing, null that there is none
+        world.operator().patch(&path, json!({ "allowed_networks": [] })).await.assert_invalid("#/allowed_networks", "networks_required");
+        let wish = json!({ "kind": "api_key", "name": "x", "access": { "level": "full" }, "allowed_networks": [] });
+        let refused = world.operator().post(&format!("/v1/accounts/{account}/credentials"), wish).await;
+        refused.assert_invalid("#/allowed_networks", "networks_required");
+        assert!(!from(Some("198.51.100.7")).await);
+        let opened = world.operator().patch(&path, json!({ "allowed_networks": null })).await;
+        assert_eq!((opened.status, &opened.json()["allowed_networks"]), (200, &Value::Null));
+        assert!(from(Some("198.51.100.7")).await);
         world.advance(3600);
         assert!(!from(Some("192.0.2.7")).await);
         assert_eq!(world.operator().post(&format!("{path}/revoke"), json!({ "reason": "leaked" })).await.status, 200);

@@ -19,7 +19,7 @@ use crate::{
 };
 
 /// Every verb with what it is sent; the path's `{…}` say what it is about.
-const VERBS: [(&str, &str, &str); 124] = [
+const VERBS: [(&str, &str, &str); 137] = [
     ("GET", "/", ""),
     ("GET", "/account", ""),
     ("GET", "/account/members", ""),
@@ -143,6 +143,19 @@ const VERBS: [(&str, &str, &str); 124] = [
     ("GET", "/operator/accounts/{id}/refusals/{request_id}", ""),
     ("GET", "/openapi.json", ""),
     ("GET", "/sign-in/{token}", ""),
+    ("POST", "/sign-in/{token}", ""),
+    ("GET", "/account/sessions", ""),
+    ("POST", "/account/sessions", ""),
+    ("POST", "/account/sessions/{session}/end", ""),
+    ("GET", "/account/members/{email}/sessions", ""),
+    ("POST", "/account/members/{email}/sessions", ""),
+    ("POST", "/account/members/{email}/sessions/{session}/end", ""),
+    ("GET", "/operator/sessions", ""),
+    ("POST", "/operator/sessions", ""),
+    ("POST", "/operator/sessions/{session}/end", ""),
+    ("GET", "/operator/accounts/{id}/members/{email}/sessions", ""),
+    ("POST", "/operator/accounts/{id}/members/{email}/sessions", ""),
+    ("POST", "/operator/accounts/{id}/members/{email}/sessions/{session}/end", ""),
     ("POST", "/sign-out", ""),
 ];
 
@@ -311,6 +324,7 @@ impl Tree {
             .replace("{account}", account)
             .replace("{role}", kind.credentials.roles.first().map_or("viewer", |role| &role.id))
             .replace("{request_id}", "unknown")
+            .replace("{session}", "ended")
             .replace("{token}", "spent");
         let body = match body {
             "{wish}" => wish(kind).to_string(),

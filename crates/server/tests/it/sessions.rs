@@ -1,7 +1,8 @@
 //! Signing in and what ends a session.
+use axum::http::Method;
 use serde_json::json;
 
-use crate::common::{START, World, on_both_engines};
+use crate::common::{START, World, between, on_both_engines};
 
 async fn link(world: &World, account: &str) -> String {
     let link = world.operator().post(&format!("/v1/accounts/{account}/sign-in-links"), json!({ "email": "ann@example.com" })).await;
@@ -22,25 +23,26 @@ on_both_engines! {
         let until = START + std::time::Duration::from_secs(300);
         assert_eq!(made.json()["expires_at"], json!(until.to_string()));
         let path = made.json()["url"].as_str().expect("a url").strip_prefix("http://claviger.test").expect("ours").to_owned();
-        let used = world.anyone().get(&path).await;
+        let used = world.open(&path).await;
         assert_eq!((used.status, used.header("location")), (303, "/account"));
         for spent in [&path, "/sign-in/x", &format!("/sign-in/{}", "x".repeat(43))] {
-            let again = world.anyone().get(spent).await;
-            assert_eq!(again.status, 410, "{again:?}");
-            assert!(!again.headers.contains_key("set-cookie"));
+            for again in [world.open(spent).await, world.anyone().get(spent).await] {
+                assert_eq!(again.status, 410, "{again:?}");
+                assert!(!again.headers.contains_key("set-cookie"));
+            }
         }
         let (in_time, late) = (link(&world, &acme).await, link(&world, &acme).await);
         world.advance(299);
-        assert_eq!(world.anyone().get(&in_time).await.status, 303);
+        assert_eq!(world.open(&in_time).await.status, 303);
         world.advance(1);
-        assert_eq!(world.anyone().get(&late).await.status, 410);
+        assert_eq!((world.anyone().get(&late).await.status, world.open(&late).await.status), (410, 410));
     }
 
     async fn of_two_who_open_a_link_at_once_one_is_signed_in(world) {
         let acme = acme(&world).await;
         let path = link(&world, &acme).await;
         let world = std::sync::Arc::new(world);
-        let openings: Vec<_> = (0..4).map(|_| { let (world, path) = (world.clone(), path.clone()); tokio::spawn(async move { world.anyone().get(&path).await.status }) }).collect();
+        let openings: Vec<_> = (0..4).map(|_| { let (world, path) = (world.clone(), path.clone()); tokio::spawn(async move { world.open(&path).await.status }) }).collect();
         let mut statuses = Vec::new();
         for opening in openings {
             statuses.push(opening.await.expect("no panic"));
@@ -84,10 +86,48 @@ on_both_engines! {
         let unused = unused.json()["url"].as_str().expect("a url").strip_prefix("http://claviger.test").expect("ours").to_owned();
         assert_eq!(world.operator().delete(&path).await.status, 204);
         assert_eq!(bob.get("/account").await.status, 401);
-        assert_eq!(world.anyone().get(&unused).await.status, 410);
+        assert_eq!(world.open(&unused).await.status, 410);
         // coming back does not bring the old session back
         world.save_member(&acme, "admin@example.com", "admin").await;
         assert_eq!(bob.get("/account").await.status, 401);
+    }
+
+    async fn people_see_their_sessions_and_end_them(world) {
+        let acme = acme(&world).await;
+        let (here, there) = (world.member(&acme, "ann@example.com").await, world.member(&acme, "ann@example.com").await);
+        let (third, staff) = (world.member(&acme, "ann@example.com").await, [world.operator_person().await, world.operator_person().await]);
+        let bob = world.new_member(&acme, "admin").await;
+        let page = here.get("/account/sessions").await.text();
+        assert_eq!((page.matches(">End<").count(), page.matches("This one").count()), (2, 1), "{page}");
+        // of whom are both: nobody can tell, so one of them is signed out
+        let end = format!("/account/sessions/{}/end", between(&page, "action=\"/account/sessions/", "/end\""));
+        assert_eq!(bob.form(&end, &[]).await.status, 303, "it is none of Bob's");
+        assert_eq!((there.get("/account").await.status, third.get("/account").await.status), (200, 200));
+        for _ in 0..2 {
+            assert_eq!(here.form(&end, &[]).await.header("location"), "/account/sessions?done=session-ended");
+        }
+        let mut left = [there.get("/account").await.status, third.get("/account").await.status];
+        left.sort_unstable();
+        assert_eq!(left, [200, 401]);
+        assert_eq!(here.form("/account/sessions", &[]).await.status, 303, "all others");
+        assert_eq!([here.get("/account").await.status, there.get("/account").await.status, third.get("/account").await.status], [200, 401, 401]);
+        assert_eq!(world.actions(&acme).await.iter().filter(|action| *action == "session.ended").count(), 2);
+        // who manages members ends anyone's; who does not sees nothing of them
+        let of_bob = "/account/members/admin@example.com/sessions";
+        assert_eq!((bob.get(of_bob).await.status, bob.form(of_bob, &[]).await.status), (404, 404));
+        assert_eq!(here.get(of_bob).await.text().matches(">End<").count(), 1);
+        assert_eq!((here.form(of_bob, &[]).await.status, bob.get("/account").await.status), (303, 401));
+        let of_ann = format!("/operator/accounts/{acme}/members/ann@example.com/sessions");
+        let page = staff[0].get(&of_ann).await.text();
+        let one = between(&page, &format!("action=\"{of_ann}/"), "/end\"").to_owned();
+        assert_eq!((staff[0].form(&format!("{of_ann}/{one}/end"), &[]).await.status, here.get("/account").await.status), (303, 401));
+        // the operator's own
+        assert_eq!(staff[0].form("/operator/sessions", &[]).await.status, 303);
+        assert_eq!((staff[0].get("/operator").await.status, staff[1].get("/operator").await.status), (200, 401));
+        let unused = claviger_server::app::sign_in::create_operator_link(&world.app).await.expect("a link").url;
+        assert_eq!(claviger_server::app::sessions::end_all_of_operator(&world.app).await.expect("ended"), 1);
+        assert_eq!(staff[0].get("/operator").await.status, 401);
+        assert_eq!(world.open(unused.expose().split_once(crate::common::HOST).expect("ours").1).await.status, 410);
     }
 
     async fn signing_out_ends_this_session_and_no_other(world) {
@@ -102,26 +142,34 @@ on_both_engines! {
 }
 
 #[tokio::test]
-async fn who_looks_ahead_does_not_use_the_link_up_and_who_comes_from_elsewhere_is_led_on() {
+async fn only_the_button_on_a_links_page_uses_it_up() {
     let world = World::sqlite().await;
     let acme = acme(&world).await;
     let path = link(&world, &acme).await;
-    for (name, value) in [("sec-purpose", "prefetch"), ("sec-purpose", "prefetch;prerender"), ("purpose", "prefetch"), ("x-moz", "prefetch")] {
-        let ahead = world.anyone().with(name, value).get(&path).await;
-        assert_eq!(ahead.status, 503, "{ahead:?}");
-        assert!(!ahead.headers.contains_key("set-cookie"));
+    // a preview of the link, a browser that looks ahead, another site's page
+    for (method, name, value) in [
+        (Method::HEAD, "accept", "*/*"),
+        (Method::GET, "accept", "text/html"),
+        (Method::GET, "sec-purpose", "prefetch;prerender"),
+        (Method::GET, "sec-fetch-site", "cross-site"),
+    ] {
+        let shown = world.anyone().with(name, value).send(method, &path, None, Vec::new()).await;
+        assert_eq!((shown.status, shown.headers.contains_key("set-cookie")), (200, false), "{shown:?}");
     }
-    // a Strict cookie is not sent with a redirect that another site began
-    let led = world.anyone().with("sec-fetch-site", "cross-site").get(&path).await;
-    assert_eq!(led.status, 200, "{led:?}");
-    assert!(led.text().contains("url=/account") && led.headers.contains_key("set-cookie"));
+    let page = world.anyone().get(&path).await.text();
+    assert!(page.contains("<bdi>ann@example.com</bdi>") && page.contains("<bdi>Acme</bdi>") && page.contains("<form method=\"post\">"), "{page}");
+    for site in ["cross-site", "same-site", "none"] {
+        let forged = world.anyone().with("sec-fetch-site", site).form(&path, &[]).await;
+        assert_eq!((forged.status, forged.headers.contains_key("set-cookie")), (403, false), "{forged:?}");
+    }
+    assert_eq!(world.open(&path).await.status, 303);
 }
 
 #[tokio::test]
 async fn a_cookie_that_is_not_one_of_ours_signs_no_one_in() {
     let world = World::sqlite().await;
     let acme = acme(&world).await;
-    let used = world.anyone().get(&link(&world, &acme).await).await;
+    let used = world.open(&link(&world, &acme).await).await;
     let cookie = used.header("set-cookie").split(';').next().expect("a pair").to_owned();
     let token = cookie.split_once('=').expect("a pair").1.to_owned();
     assert!(token.len() >= 43, "256 bits");
@@ -146,7 +194,7 @@ async fn a_cookie_that_is_not_one_of_ours_signs_no_one_in() {
     // a link's token is no session, and a session's no link
     let link = link(&world, &acme).await;
     assert_eq!(get(format!("claviger={}", link.rsplit('/').next().expect("a token"))).await, 401);
-    assert_eq!(world.anyone().get(&format!("/sign-in/{token}")).await.status, 410);
+    assert_eq!(world.open(&format!("/sign-in/{token}")).await.status, 410);
 }
 
 #[tokio::test]

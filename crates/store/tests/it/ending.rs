@@ -29,7 +29,7 @@ async fn a_batch_that_forgets_secrets_and_a_flush_of_their_uses_wait_for_each_ot
             let mut tx = store.begin().await?;
             let taken = tx.take_free_credentials(&wanted).await?;
             let end = |credential| {
-                let end = Some(End { at: at(2), by: "operator:test".into(), reason: None });
+                let end = Some(End { at: at(2), by: "operator:test".into(), reason: None, was_paused: false });
                 Ended { credential: Credential { state: State::Deleted, end, ..credential }, forgets: true, event: event(Some(acme.id)) }
             };
             let recorded = tx.end_credentials(&taken.into_iter().map(end).collect::<Vec<_>>()).await?;

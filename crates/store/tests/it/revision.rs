@@ -52,7 +52,7 @@ on_both_engines! {
         let before = position(&store).await.rev;
         let credential_id = credential.id;
         let mut tx = store.begin().await.expect("begun");
-        let end = End { at: at(1), by: "operator:test".into(), reason: None };
+        let end = End { at: at(1), by: "operator:test".into(), reason: None, was_paused: false };
         tx.update_credential(&Credential { state: State::Deleted, end: Some(end), ..credential }).await.expect("ended");
         tx.delete_secrets(credential_id).await.expect("forgotten");
         let done = recorded(&mut tx, Some(acme.id)).await;

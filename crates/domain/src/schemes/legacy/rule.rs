@@ -1,10 +1,10 @@
 //! Which legacy usernames and passwords may be made today. Only for making them: older ones break these rules and still work.
 use crate::invalid::Invalid;
 
-/// The longest username that can be made.
-pub const LONGEST_USERNAME: usize = 64;
+/// The longest username that can be made: with the longest password every transport carries it, HTTP Basic's pair of 512 bytes too.
+pub const LONGEST_USERNAME: usize = 255;
 
-/// Holds a username against `^[a-z]{5,64}$`.
+/// Holds a username against `^[a-z]{5,255}$`.
 ///
 /// # Errors
 /// When it is anything else.
@@ -12,7 +12,7 @@ pub fn check_username(username: &str) -> Result<(), Invalid> {
     if (5..=LONGEST_USERNAME).contains(&username.len()) && username.bytes().all(|byte| byte.is_ascii_lowercase()) {
         Ok(())
     } else {
-        Err(Invalid::new("username", "username_rule", "Use 5 to 64 lower-case letters, a to z, and nothing else."))
+        Err(Invalid::new("username", "username_rule", "Use 5 to 255 lower-case letters, a to z, and nothing else."))
     }
 }
 
@@ -36,8 +36,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_username_is_five_to_64_lower_case_letters() {
-        let (longest, too_long) = ("a".repeat(64), "a".repeat(65));
+    fn a_username_is_five_to_255_lower_case_letters() {
+        let (longest, too_long) = ("a".repeat(255), "a".repeat(256));
         for (username, allowed) in [
             ("abcde", true),
             ("abcdefghijklmnopqrstuvwxyz", true),

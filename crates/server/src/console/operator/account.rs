@@ -27,7 +27,9 @@ use crate::{
         page, refusals, see,
         session::OperatorPerson,
         told,
-        view::{ConfirmDelete, CreatedSecret, EventRow, Gate, Hidden, Link, MemberDialog, OperatorAccountDialog, OperatorAccountPage, SecretValue},
+        view::{
+            ConfirmDelete, CreatedSecret, EventRow, Gate, Hidden, Link, MemberDialog, OperatorAccountDialog, OperatorAccountPage, Said, SecretValue,
+        },
     },
     problem::Problem,
 };
@@ -113,7 +115,7 @@ pub(in crate::console) async fn create_link(
     let link = sign_in::create_link(&operator.app, &operator.context, &grant, &operator.grant, &email, None).await?;
     let dialog = OperatorAccountDialog::SignInLink(CreatedSecret {
         heading: "Sign-in link created".into(),
-        text: format!("It signs {email} in, once, within five minutes. Whoever opens it first is signed in."),
+        text: Said::of("It signs ", &email, " in, once, within five minutes. Whoever opens it first, and presses its button, is signed in."),
         values: vec![SecretValue { label: "Sign-in link".into(), value: link.url.expose().to_owned(), id: "new-link".into(), secret: true }],
         curl: None,
         done: "Done".into(),
@@ -191,7 +193,7 @@ async fn render(operator: &OperatorPerson, account: Account, at: At, dialog: Opt
     chrome.notice = frame::notice(at.done.as_deref());
     let member = |view: &members::MemberView| crate::console::view::MemberRow {
         sign_in_action: Some(format!("{href}/members/{}/sign-in-link", segment(&view.email))),
-        ..member_row(&kind, view, now)
+        ..member_row(&kind, view, &format!("{href}/members"), now)
     };
     Ok(OperatorAccountPage {
         chrome,

@@ -4,7 +4,7 @@ use axum::{
     http::StatusCode,
     response::{IntoResponse, Response},
 };
-use claviger_domain::base62;
+use claviger_domain::{base62, secret::Plain};
 use serde::Deserialize;
 
 use crate::{
@@ -14,7 +14,7 @@ use crate::{
         frame::{self, Place},
         page, see,
         session::OperatorPerson,
-        view::{ConfirmDelete, CreateOperatorKey, CreatedSecret, OperatorKeyDialog, OperatorKeyRow, OperatorKeysPage, SecretValue},
+        view::{ConfirmDelete, CreateOperatorKey, CreatedSecret, OperatorKeyDialog, OperatorKeyRow, OperatorKeysPage, Said, SecretValue},
     },
     problem::{Code, Problem},
 };
@@ -57,9 +57,9 @@ pub(in crate::console) async fn create(operator: OperatorPerson, Fields(sent): F
         Ok((key, whole)) => {
             let dialog = OperatorKeyDialog::Created(CreatedSecret {
                 heading: "Operator key created".into(),
-                text: format!("Copy the key of {} now. It is shown only now: we keep a fingerprint of it, not the key itself.", key.name),
+                text: Said::of("Copy the key of ", &key.name, " now. It is shown only now: we keep a fingerprint of it, not the key itself."),
                 values: vec![SecretValue { label: "Operator key".into(), value: whole.expose().to_owned(), id: "new-key".into(), secret: true }],
-                curl: Some(format!("curl {}/v1/accounts -H \"Authorization: Bearer $OPERATOR_KEY\"", operator.app.public_url())),
+                curl: Some(Plain::new(format!("curl {}/v1/accounts -H 'Authorization: Bearer {}'", operator.app.public_url(), whole.expose()))),
                 done: "Done".into(),
                 done_href: HREF.into(),
             });
