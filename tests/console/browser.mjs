@@ -82,14 +82,7 @@ export async function visit(browser, url, options = {}) {
   visit.expectStatus(status);
   const response = await visit.page.goto(url);
   assert.equal(response.status(), status, `the status of ${url}`);
-  if (status === 200 && new URL(url).pathname.startsWith('/sign-in/')) await signIn(visit.page);
   return visit;
-}
-
-/** Presses the button on the page of a sign-in link; it has the focus. */
-export async function signIn(page) {
-  await page.getByRole('button', { name: 'Sign in' }).press('Enter');
-  await page.getByRole('button', { name: 'Sign out', includeHidden: true }).waitFor({ state: 'attached' });
 }
 
 class Visit {

@@ -19,14 +19,14 @@ pub(super) fn of(app: &App) -> Agreement {
         format!("{name}={digest}")
     };
     let text = |value: toml::Value| value.to_string();
-    let must = [("prefix", settings.prefix.clone()), ("public_url", Some(app.public_url().to_owned())), ("kinds", Some(app.kinds.own().to_owned()))];
+    let must = [("prefix", settings.prefix.clone()), ("kinds", Some(app.kinds.own().to_owned()))];
     let should = [
+        ("public_url", Some(app.public_url().to_owned())),
         ("preflight", settings.preflight.map(|value| text(value.to_shown()))),
         ("rate_limit", settings.rate_limit.map(|value| text(value.to_shown()))),
         ("rate_limit_counting", settings.rate_limit_counting.map(|value| text(value.to_shown()))),
     ];
-    let words = |settings: [(&str, Option<String>); 3]| settings.map(word).join(" ");
-    Agreement { must: words(must), should: words(should) }
+    Agreement { must: must.map(word).join(" "), should: should.map(word).join(" ") }
 }
 
 /// Returns when no node that lives is set otherwise where that must not be. A row that is left of a dead one goes when its lease is over, and is

@@ -41,7 +41,7 @@ const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; i
 pub(crate) fn routes(app: App) -> Router<App> {
     Router::new()
         .route("/", get(session::home))
-        .route("/sign-in/{token}", get(session::show_link).post(session::sign_in))
+        .route("/sign-in/{token}", get(session::open_link).post(session::sign_in))
         .route("/sign-out", post(session::sign_out))
         .route("/account", get(account::show))
         .route("/account/members", get(members::list).post(members::add))

@@ -1,7 +1,7 @@
 //! Who is signed in: the session's cookie, the one-time link that begins it, and the extractors that pages ask for.
 use axum::{
     extract::{FromRequestParts, Path, State},
-    http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header, request::Parts},
+    http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header, request::Parts},
     response::{IntoResponse, Response},
 };
 use claviger_domain::{
@@ -189,10 +189,26 @@ pub(super) async fn home(State(app): State<App>, headers: HeaderMap) -> Result<R
     })
 }
 
-/// `GET /sign-in/{token}`: a page with one button. A GET is also what a preview of the link, a browser that looks ahead and another site's page
-/// make: it uses nothing up, and signs no one in.
-pub(super) async fn show_link(State(app): State<App>, Path(token): Path<String>) -> Result<Response, Problem> {
-    let person = sign_in::find_link(&app, &token).await?;
+/// `GET /sign-in/{token}`: signs in who opened the address themselves. Another site that led here, a browser that looks ahead and a HEAD get a page
+/// with one button: they use nothing up, and sign no one in who did not mean to.
+pub(super) async fn open_link(
+    State(app): State<App>,
+    context: axum::Extension<Context>,
+    token: Path<String>,
+    method: Method,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let says = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+    let looks_ahead = ["sec-purpose", "purpose", "x-moz"].into_iter().filter_map(says).any(|purpose| purpose.contains("prefetch"));
+    let led_here = says("sec-fetch-site").is_some_and(|site| site != "none" && site != "same-origin");
+    if method == Method::GET && !looks_ahead && !led_here {
+        return sign_in(State(app), context, token).await;
+    }
+    show_link(&app, &token).await
+}
+
+async fn show_link(app: &App, token: &str) -> Result<Response, Problem> {
+    let person = sign_in::find_link(app, token).await?;
     let whose = match person.account_id {
         Some(account) => app.store.reader().await?.find_account(account).await?.map_or_else(String::new, |account| account.name),
         None => "Operator".to_owned(),
@@ -203,7 +219,7 @@ pub(super) async fn show_link(State(app): State<App>, Path(token): Path<String>)
     Ok(response)
 }
 
-/// `POST /sign-in/{token}`: uses the link up.
+/// `POST /sign-in/{token}`, the button: uses the link up.
 pub(super) async fn sign_in(
     State(app): State<App>,
     axum::Extension(context): axum::Extension<Context>,

@@ -114,7 +114,7 @@ async fn every_route_answers_everyone_with_every_header() {
         let link = world.operator().post(&format!("/v1/accounts/{acme}/sign-in-links"), json!({ "email": "owner@example.com" })).await;
         assert_headers("sign-in link", &link, tls, false);
         let path = link.json()["url"].as_str().expect("a url").split_once("claviger.test").expect("ours").1.to_owned();
-        let shown = world.anyone().get(&path).await;
+        let shown = world.anyone().with("sec-fetch-site", "cross-site").get(&path).await;
         assert_eq!(shown.header("referrer-policy"), "strict-origin", "the link's token is in no referrer");
         assert_headers("a link", &shown, tls, false);
         let signed_in = world.open(&path).await;

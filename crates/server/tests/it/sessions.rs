@@ -142,27 +142,34 @@ on_both_engines! {
 }
 
 #[tokio::test]
-async fn only_the_button_on_a_links_page_uses_it_up() {
+async fn who_did_not_open_a_link_themselves_gets_a_page_with_a_button() {
     let world = World::sqlite().await;
     let acme = acme(&world).await;
     let path = link(&world, &acme).await;
-    // a preview of the link, a browser that looks ahead, another site's page
+    // a look at the link, a browser that looks ahead, another site's page
     for (method, name, value) in [
         (Method::HEAD, "accept", "*/*"),
-        (Method::GET, "accept", "text/html"),
         (Method::GET, "sec-purpose", "prefetch;prerender"),
         (Method::GET, "sec-fetch-site", "cross-site"),
+        (Method::GET, "sec-fetch-site", "same-site"),
     ] {
         let shown = world.anyone().with(name, value).send(method, &path, None, Vec::new()).await;
         assert_eq!((shown.status, shown.headers.contains_key("set-cookie")), (200, false), "{shown:?}");
     }
-    let page = world.anyone().get(&path).await.text();
+    let page = world.anyone().with("sec-fetch-site", "cross-site").get(&path).await.text();
     assert!(page.contains("<bdi>ann@example.com</bdi>") && page.contains("<bdi>Acme</bdi>") && page.contains("<form method=\"post\">"), "{page}");
     for site in ["cross-site", "same-site", "none"] {
         let forged = world.anyone().with("sec-fetch-site", site).form(&path, &[]).await;
         assert_eq!((forged.status, forged.headers.contains_key("set-cookie")), (403, false), "{forged:?}");
     }
     assert_eq!(world.open(&path).await.status, 303);
+    // typed, pasted, or opened by what is no browser
+    for site in [Some("none"), None] {
+        let path = link(&world, &acme).await;
+        let caller = world.anyone();
+        let opened = if let Some(site) = site { caller.with("sec-fetch-site", site) } else { caller }.get(&path).await;
+        assert_eq!((opened.status, opened.header("location"), opened.headers.contains_key("set-cookie")), (303, "/account", true), "{opened:?}");
+    }
 }
 
 #[tokio::test]
