@@ -115,7 +115,7 @@ impl Paging {
 pub(crate) fn query_refused(refused: &QueryRejection, takes: &str) -> Problem {
     let mut causes = std::iter::successors(Some(refused as &(dyn std::error::Error + 'static)), |cause| cause.source());
     let found = causes.find_map(|cause| cause.downcast_ref::<serde_path_to_error::Error<serde::de::value::Error>>());
-    let name = found.and_then(|found| match found.path().iter().last() {
+    let name = found.and_then(|found| match found.path().iter().next_back() {
         Some(serde_path_to_error::Segment::Map { key }) => Some(key.as_str()),
         _ => None,
     });

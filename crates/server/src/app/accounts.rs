@@ -173,10 +173,17 @@ pub(crate) async fn update(
     if change.api_access.is_some() && app.kinds.find(&account.kind).is_none_or(|kind| kind.gate.is_none()) {
         return Err(Invalid::new("api_access", "no_gate", "Accounts of this kind have no gate.").into());
     }
-    let is_new = change.name.as_ref().is_some_and(|name| *name != account.name)
-        || change.api_access.is_some_and(|open| open != account.api_access)
-        || change.status.is_some_and(|status| status != account.status);
-    if !is_new {
+    let mut detail = serde_json::Map::new();
+    if let Some(name) = change.name.as_ref().filter(|name| **name != account.name) {
+        detail.insert("name".into(), json!({ "from": account.name, "to": name }));
+    }
+    if let Some(open) = change.api_access.filter(|open| *open != account.api_access) {
+        detail.insert("api_access".into(), json!({ "from": account.api_access, "to": open }));
+    }
+    if let Some(status) = change.status.filter(|status| *status != account.status) {
+        detail.insert("status".into(), json!({ "from": account.status.as_str(), "to": status.as_str() }));
+    }
+    if detail.is_empty() {
         // whoever did it may not have waited until it was true everywhere
         app.make_sure_instead(tx).await?;
         return Ok(AccountView::changed(&account));
@@ -185,16 +192,6 @@ pub(crate) async fn update(
     if change.api_access == Some(true) {
         // whoever asked for it has their answer
         tx.set_access_request(id, None).await?;
-    }
-    let mut detail = serde_json::Map::new();
-    if let Some(name) = &change.name {
-        detail.insert("name".into(), json!({ "from": account.name, "to": name }));
-    }
-    if let Some(open) = change.api_access {
-        detail.insert("api_access".into(), json!({ "from": account.api_access, "to": open }));
-    }
-    if let Some(status) = change.status {
-        detail.insert("status".into(), json!({ "from": account.status.as_str(), "to": status.as_str() }));
     }
     let changed = Account {
         name: change.name.unwrap_or(account.name),

@@ -220,13 +220,14 @@ async fn what_is_done_already_is_answered_when_a_commit_would_be_postgres() {
     let key = keys.iter().find(|key| key.name == "old").expect("it was made").id;
     let rotate_to_settle = world.operator().post(&format!("{settled}/rotate"), json!({ "overlap_seconds": 3600 })).await;
     assert_eq!(rotate_to_settle.status, 201, "{rotate_to_settle:?}");
+    type Asked<'a> = Pin<Box<dyn Future<Output = Answer> + 'a>>;
     let requests = || {
         let operator = world.operator();
         let (acme, suspended, token, rotated, settled) = (acme.clone(), suspended.clone(), token.clone(), rotated.clone(), settled.clone());
         let (deleted, staff, leaving) = (format!("/v1/accounts/{acme}/credentials/{}", deleted.id), staff.clone(), leaving.clone());
         let keyed = operator.clone().with("idempotency-key", "one");
         let (o1, o2, o3, o4, o5) = (operator.clone(), operator.clone(), operator.clone(), operator.clone(), operator);
-        let all: [(&str, Pin<Box<dyn Future<Output = Answer> + '_>>); 8] = [
+        let all: [(&str, Asked<'_>); 8] = [
             ("a deletion", Box::pin(async move { o1.delete(&deleted).await })),
             ("a rotation", Box::pin(async move { keyed.post(&format!("{rotated}/rotate"), json!({})).await })),
             ("an overlap's end", Box::pin(async move { o2.post(&format!("{settled}/settle"), json!({ "keep": "old" })).await })),

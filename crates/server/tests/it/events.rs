@@ -112,10 +112,11 @@ on_both_engines! {
 async fn events_are_paged_and_there_is_no_way_to_change_one() {
     let world = World::sqlite().await;
     let acme = world.account("corporate", "Acme").await;
-    for _ in 0..5 {
-        world.change(&acme, json!({ "name": "Acme" })).await;
+    for number in 0..5 {
+        world.change(&acme, json!({ "name": format!("Acme {number}"), "api_access": false })).await;
     }
     let first = world.operator().get(&format!("/v1/accounts/{acme}/events?limit=4")).await.json();
+    assert_eq!(first["items"][0]["detail"], json!({ "name": { "from": "Acme 3", "to": "Acme 4" } }), "only what is another now");
     let cursor = first["next_cursor"].as_str().expect("more").to_owned();
     let second = world.operator().get(&format!("/v1/accounts/{acme}/events?limit=4&cursor={cursor}")).await.json();
     assert_eq!(second["items"].as_array().map(Vec::len), Some(3));
