@@ -111,6 +111,7 @@ on_both_engines! {
 #[tokio::test]
 async fn events_are_paged_and_there_is_no_way_to_change_one() {
     let world = World::sqlite().await;
+    world.tick();
     let acme = world.account("corporate", "Acme").await;
     for number in 0..5 {
         world.change(&acme, json!({ "name": format!("Acme {number}"), "api_access": false })).await;
