@@ -51,9 +51,18 @@ pub(crate) async fn run(flags: &settings::Flags) -> anyhow::Result<()> {
     server.until_stopped().await
 }
 
-/// `claviger operator key create`.
+/// `claviger operator key create`. Where there is no installation it makes one: what sets a server up may want its key before the first start.
 pub(crate) async fn create_operator_key(flags: &settings::Flags, name: &str) -> anyhow::Result<()> {
-    let app = beside(flags).await?;
+    print::start_log("warn");
+    let settings = flags.resolve()?;
+    let data = settings.data.clone().context("no data folder is set")?;
+    make_folder(&data)?;
+    if !has_key_ring(&data)? {
+        tracing::warn!(folder = %data.display(), "there was no installation: this makes one");
+    }
+    let keys = make_key_ring(&data)?;
+    let issuer = issuer(&settings);
+    let app = open(settings, issuer, keys).await?;
     let key = app::operator_keys::create_from_command_line(&app, name).await.map_err(refused)?;
     print::line(key.expose());
     Ok(())
@@ -130,7 +139,7 @@ impl Server {
         };
         let syslog = syslog_socket.as_ref().map(UdpSocket::local_addr).transpose()?;
         let issuer = settings.public_url.clone().unwrap_or_else(|| url(public_address));
-        let keys = KeyRing::open_or_create(&data.join(KEY_RING), &OsChance).with_context(|| format!("in {}", data.display()))?;
+        let keys = make_key_ring(&data)?;
         let app = open(settings, issuer, keys).await?;
         app.keep_used_signatures_in(&data).with_context(|| format!("used signatures cannot be kept in {}", data.display()))?;
         let membership = Membership::begin(app.clone(), advertised(&app, gateway_address).await?, Some(&data)).await?;
@@ -179,7 +188,7 @@ impl Server {
     }
 }
 
-/// The app, for commands that run beside a server. None of them makes an installation: in a folder that was mistyped they would be about another one.
+/// The app, for commands that run beside a server. None makes an installation: in a folder that was mistyped they would be about another one.
 pub(crate) async fn beside(flags: &settings::Flags) -> anyhow::Result<App> {
     print::start_log("warn");
     open_beside(flags.resolve()?).await
@@ -188,15 +197,27 @@ pub(crate) async fn beside(flags: &settings::Flags) -> anyhow::Result<App> {
 /// The same with these settings.
 pub(crate) async fn open_beside(settings: Settings) -> anyhow::Result<App> {
     let data = settings.data.clone().context("no data folder is set")?;
-    let path = data.join(KEY_RING);
     anyhow::ensure!(
-        path.try_exists().with_context(|| format!("in {}", data.display()))?,
+        has_key_ring(&data)?,
         "there is no key ring in {}: name the data folder of your server with --data; `claviger serve` makes a new one",
         data.display()
     );
-    let keys = KeyRing::open(&path).with_context(|| format!("in {}", data.display()))?;
-    let issuer = settings.public_url.clone().or_else(|| settings.public.map(url)).unwrap_or_default();
+    let keys = KeyRing::open(&data.join(KEY_RING)).with_context(|| format!("in {}", data.display()))?;
+    let issuer = issuer(&settings);
     open(settings, issuer, keys).await
+}
+
+fn has_key_ring(data: &Path) -> anyhow::Result<bool> {
+    data.join(KEY_RING).try_exists().with_context(|| format!("in {}", data.display()))
+}
+
+fn make_key_ring(data: &Path) -> anyhow::Result<KeyRing> {
+    KeyRing::open_or_create(&data.join(KEY_RING), &OsChance).with_context(|| format!("in {}", data.display()))
+}
+
+/// What the server that is not here would call itself.
+fn issuer(settings: &Settings) -> String {
+    settings.public_url.clone().or_else(|| settings.public.map(url)).unwrap_or_default()
 }
 
 /// The account kinds in force.

@@ -176,23 +176,22 @@ fn an_operator_key_is_alone_on_standard_output_and_another_each_time() {
 }
 
 #[test]
-fn no_command_but_serve_and_demo_makes_an_installation() {
+fn a_command_about_an_installation_makes_none() {
     let folder = tempfile::tempdir().expect("a folder");
     let catalogue = folder.path().join("openapi.yaml");
     std::fs::write(&catalogue, "openapi: 3.1.0\npaths: {}\n").expect("written");
     let mistyped = folder.path().join("mistyped");
     let data = mistyped.to_str().expect("UTF-8");
-    for command in [
-        &["doctor"][..],
-        &["operator", "sign-in"],
-        &["operator", "key", "create", "--name", "x"],
-        &["catalogue", "import", catalogue.to_str().expect("UTF-8")],
-    ] {
+    for command in
+        [&["doctor"][..], &["operator", "sign-in"], &["operator", "end-sessions"], &["catalogue", "import", catalogue.to_str().expect("UTF-8")]]
+    {
         let error = fail(&run(&[command, &["--data", data]].concat()));
         assert!(error.contains("there is no key ring in") && error.contains(data), "{command:?}: {error}");
         assert!(!mistyped.exists(), "{command:?}");
     }
-    drop(Serving::start(data));
+    // but one that prepares one does, and says so
+    let made = run(&["operator", "key", "create", "--name", "x", "--data", data]);
+    assert!(String::from_utf8_lossy(&made.stderr).contains("there was no installation") && made.status.success(), "{made:?}");
     let said = succeed(&run(&["doctor", "--data", data]));
     assert!(said.contains("database: ") && !said.contains("encrypted"), "there is no connection to a file: {said}");
 }
