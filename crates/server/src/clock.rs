@@ -69,3 +69,9 @@ impl Chance for OsChance {
         }
     }
 }
+
+/// Which start of the machine this is (`random(4)`), as text; None where the kernel does not say, as in some containers.
+pub(crate) fn boot_id() -> Option<[u8; 36]> {
+    let text = std::fs::read("/proc/sys/kernel/random/boot_id").ok()?;
+    text.trim_ascii().try_into().ok()
+}

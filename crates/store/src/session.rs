@@ -125,15 +125,18 @@ impl Tx {
         self.execute("DELETE FROM session WHERE digest = $1", &[digest.as_bytes().into()]).await
     }
 
-    /// Ends a person's sessions, but not the one whose token has the digest `but`. How many ended.
+    /// Ends a person's sessions, but not the one whose token has the digest `but`, and every link that would sign them in. How many sessions ended.
     ///
     /// # Errors
     /// When the database is not available.
     pub async fn delete_sessions(&mut self, of: &Person, but: Option<&Digest>) -> Result<u64, StoreError> {
         let but: &[u8] = but.map_or(&[], |digest| digest.as_bytes());
+        let (account, person) = (of.account_id.map(|id| id.to_string()), of.name.as_str());
+        let links = "DELETE FROM sign_in_link WHERE account_id IS NOT DISTINCT FROM $1 AND person = $2";
+        self.execute(links, &[account.clone().into(), person.into()]).await?;
         self.execute(
             "DELETE FROM session WHERE account_id IS NOT DISTINCT FROM $1 AND person = $2 AND digest <> $3",
-            &[of.account_id.map(|id| id.to_string()).into(), of.name.as_str().into(), but.into()],
+            &[account.into(), person.into(), but.into()],
         )
         .await
     }

@@ -258,6 +258,12 @@ fn the_table(gate: Gate) {
             403,
             "insufficient_scope",
         ),
+        (
+            "out of scope, with a demand in its own address",
+            Request::get(&site.gateway.url("/api/orders?require=orders:read")).bearer(limited_key),
+            403,
+            "insufficient_scope",
+        ),
         ("two", site.get().bearer(key).header("X-API-Key", key), 400, "several_credentials"),
         ("a preflight", preflight_request(&site), 401, "credential_required"),
     ] {

@@ -113,7 +113,7 @@ enum Kept {
 #[utoipa::path(
     post, operation_id = "settle_rotation", path = "/v1/accounts/{id}/credentials/{credential_id}/settle", tag = "credentials",
     request_body = Settlement, params(("id" = String, Path), ("credential_id" = String, Path)),
-    responses((status = 204, description = "Done"), (status = 404, description = "No such credential"), (status = 409, description = "The old secret has ended"))
+    responses((status = 204, description = "Done"), (status = 404, description = "No such credential"), (status = 409, description = "The rotation was settled otherwise"))
 )]
 pub(crate) async fn settle(operator: Operator, At((account, id)): Place, body: Json<Settlement>) -> Result<StatusCode, Problem> {
     let grant = permit(&operator, account).await?;

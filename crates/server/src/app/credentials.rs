@@ -516,7 +516,11 @@ pub(crate) async fn settle(app: &App, context: &Context, grant: &Grant<ManageCre
     assure_alive(&credential)?;
     let (now, secrets) = (app.clock.now(), tx.list_secrets(id).await?);
     let is_old = |secret: &StoredSecret| secret.view.expires_at.is_some();
-    let is_settled = if keep_old { tx.has_kept_secret(id).await? } else { !secrets.iter().any(is_old) };
+    let was_kept = tx.has_kept_secret(id).await?;
+    if !keep_old && was_kept {
+        return Err(Problem::new(Code::Conflict, "The old secret was kept. Replace it again instead."));
+    }
+    let is_settled = if keep_old { was_kept } else { !secrets.iter().any(is_old) };
     if is_settled {
         return Ok(app.make_sure_instead(tx).await?);
     }

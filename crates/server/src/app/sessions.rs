@@ -93,17 +93,18 @@ async fn list(app: &App, person: &Person, this: &Digest) -> Result<Vec<SessionVi
 
 async fn end_one(app: &App, context: &Context, actor: &Actor, person: &Person, wanted: &str) -> Result<(), Problem> {
     let all = app.store.reader().await?.list_sessions(person).await?;
-    let Some((digest, _)) = all.iter().find(|(digest, _)| id(digest) == wanted) else { return Ok(()) };
+    let Some((digest, _)) = all.iter().find(|(digest, _)| id(digest) == wanted) else { return Ok(app.confirm().await?) };
     let mut tx = app.store.begin().await?;
-    let ended = tx.delete_session(digest).await?;
-    record(app, context, tx, actor, person, ended).await
+    if tx.delete_session(digest).await? == 0 {
+        drop(tx);
+        // whoever ended it may not have been told that it is so
+        return Ok(app.confirm().await?);
+    }
+    record(app, context, tx, actor, person, 1).await
 }
 
-/// Where none ended there is nothing to tell; but whoever ended it may not have been told that it is so.
+/// Links may have gone where no session has: that is told too.
 async fn record(app: &App, context: &Context, mut tx: Tx, actor: &Actor, person: &Person, ended: u64) -> Result<(), Problem> {
-    if ended == 0 {
-        return Ok(app.make_sure_instead(tx).await?);
-    }
     let event = app.event(context, actor, Action::SessionEnded, person.account_id, &person.name, json!({ "sessions": ended }));
     let recorded = tx.record(&event).await?;
     Ok(app.commit(tx, recorded).await?)

@@ -15,7 +15,7 @@ use tokio::{
 };
 
 use super::{Mode, Reading, agreement, share};
-use crate::{app::App, verify::rate_moment};
+use crate::{app::App, clock::boot_id, verify::rate_moment};
 
 /// A node that keeps its lease until it is dropped or leaves. Without one an [`App`] answers nothing from memory.
 #[derive(Debug)]
@@ -319,6 +319,6 @@ impl Driver {
 /// Which folder this is, as no copy of it is: the lock's own file, on this boot of this kernel.
 fn place(file: &Path) -> Option<String> {
     let lock = std::fs::metadata(file.with_file_name("lock")).ok()?;
-    let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
-    Some(format!("{}/{}/{}", boot.trim(), lock.dev(), lock.ino()))
+    let boot = boot_id()?;
+    Some(format!("{}/{}/{}", String::from_utf8_lossy(&boot), lock.dev(), lock.ino()))
 }

@@ -200,7 +200,9 @@ pub(super) async fn open_link(
 ) -> Result<Response, Problem> {
     let says = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
     let looks_ahead = ["sec-purpose", "purpose", "x-moz"].into_iter().filter_map(says).any(|purpose| purpose.contains("prefetch"));
-    let led_here = says("sec-fetch-site").is_some_and(|site| site != "none" && site != "same-origin");
+    // over plain HTTP browsers say nothing of themselves but where the link stood
+    let led_here = says("sec-fetch-site").is_some_and(|site| site != "none" && site != "same-origin")
+        || says("referer").is_some_and(|from| !from.strip_prefix(app.public_url()).is_some_and(|rest| rest.is_empty() || rest.starts_with('/')));
     if method == Method::GET && !looks_ahead && !led_here {
         return sign_in(State(app), context, token).await;
     }

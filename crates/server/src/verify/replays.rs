@@ -13,14 +13,14 @@ use claviger_domain::{id::CredentialId, schemes::signing::Policy, time::Timestam
 use foldhash::quality::RandomState;
 use journal::{Journal, Used};
 
+use crate::clock::boot_id;
+
 mod journal;
 
 /// The most signatures remembered, and the most of one credential: so none takes the room of all. What finds no room is not accepted until some
 /// have expired, since forgetting one would let it in again.
 const MOST: usize = 2_000_000;
 const MOST_OF_ONE: usize = MOST / 8;
-/// How long ago the last sweep must be for another one that nobody's clock asked for.
-const PAUSE: Duration = Duration::from_secs(1);
 
 /// See the module.
 #[derive(Debug)]
@@ -33,7 +33,6 @@ struct Seen {
     /// Until when each is remembered.
     of_each: HashMap<CredentialId, HashMap<[u8; 32], Timestamp, RandomState>, RandomState>,
     count: usize,
-    swept_at: Timestamp,
     journal: Option<Journal>,
 }
 
@@ -49,7 +48,7 @@ pub(crate) enum Answer {
 impl Replays {
     /// Nothing seen yet, and nothing that is written down.
     pub(crate) fn new(started: Timestamp) -> Self {
-        Self(Mutex::new(Seen { since: started, of_each: HashMap::default(), count: 0, swept_at: started, journal: None }))
+        Self(Mutex::new(Seen { since: started, of_each: HashMap::default(), count: 0, journal: None }))
     }
 
     /// Takes up what the process before this one wrote down in `folder`, and goes on writing there.
@@ -57,32 +56,32 @@ impl Replays {
     /// # Errors
     /// When that cannot be read or written.
     pub(crate) fn keep_in(&self, folder: &Path, now: Timestamp) -> io::Result<()> {
+        self.keep_in_of(folder, boot_id(), now)
+    }
+
+    fn keep_in_of(&self, folder: &Path, boot: Option<[u8; 36]>, now: Timestamp) -> io::Result<()> {
         let mut seen = self.seen();
-        let (journal, since, used) = Journal::open(folder, seen.since, now)?;
+        let (journal, since, used) = Journal::open(folder, boot, seen.since, now)?;
         used.into_iter().for_each(|used| seen.insert(used));
         seen.since = since;
         seen.journal = Some(journal);
         Ok(())
     }
 
+    /// Whether [`Self::note`] would say that this signature was seen. Nothing is noted.
+    pub(crate) fn is_seen(&self, credential: CredentialId, key: &[u8; 32], signed_at: Timestamp) -> bool {
+        self.seen().has_seen(credential, key, signed_at)
+    }
+
     /// Whether a verified signature of this credential, dated `signed_at`, is new; it is not from now on.
     pub(crate) fn note(&self, credential: CredentialId, key: [u8; 32], signed_at: Timestamp, now: Timestamp) -> Answer {
         let mut seen = self.seen();
-        // HTTP dates have whole seconds
-        if signed_at + Duration::from_secs(1) <= seen.since {
+        if seen.has_seen(credential, &key, signed_at) {
             return Answer::Seen;
         }
         let used = Used { credential, key, until: signed_at + 2 * Policy::default().skew };
         if !seen.has_room(credential) {
-            if now.since(seen.swept_at) >= PAUSE {
-                seen.sweep(now);
-            }
-            if !seen.has_room(credential) {
-                return Answer::CannotSay;
-            }
-        }
-        if seen.of_each.get(&credential).is_some_and(|of_it| of_it.contains_key(&key)) {
-            return Answer::Seen;
+            return Answer::CannotSay;
         }
         if let Some(Err(error)) = seen.journal.as_mut().map(|journal| journal.write(&used, now)) {
             tracing::error!(%error, "a used signature could not be written down");
@@ -92,9 +91,13 @@ impl Replays {
         Answer::New
     }
 
-    /// Forgets what no longer could be accepted anyway.
+    /// Forgets what no longer could be accepted anyway: one credential's at a time, for meanwhile nobody can ask. To be called once a minute.
     pub(crate) fn sweep(&self, now: Timestamp) {
-        self.seen().sweep(now);
+        let all: Vec<_> = self.seen().of_each.keys().copied().collect();
+        all.into_iter().for_each(|credential| self.seen().sweep(credential, now));
+        if let Some(Err(error)) = self.seen().journal.as_ref().map(|journal| journal.forget(now)) {
+            tracing::warn!(%error, "files of used signatures that count no more could not be removed");
+        }
     }
 
     fn seen(&self) -> MutexGuard<'_, Seen> {
@@ -103,6 +106,11 @@ impl Replays {
 }
 
 impl Seen {
+    fn has_seen(&self, credential: CredentialId, key: &[u8; 32], signed_at: Timestamp) -> bool {
+        // HTTP dates have whole seconds
+        signed_at + Duration::from_secs(1) <= self.since || self.of_each.get(&credential).is_some_and(|of_it| of_it.contains_key(key))
+    }
+
     fn has_room(&self, credential: CredentialId) -> bool {
         self.count < MOST && self.of_each.get(&credential).is_none_or(|of_it| of_it.len() < MOST_OF_ONE)
     }
@@ -114,13 +122,14 @@ impl Seen {
         }
     }
 
-    fn sweep(&mut self, now: Timestamp) {
-        self.of_each.retain(|_, of_it| {
-            of_it.retain(|_, until| *until > now);
-            !of_it.is_empty()
-        });
-        self.count = self.of_each.values().map(HashMap::len).sum();
-        self.swept_at = now;
+    fn sweep(&mut self, credential: CredentialId, now: Timestamp) {
+        let Entry::Occupied(mut of_it) = self.of_each.entry(credential) else { return };
+        let before = of_it.get().len();
+        of_it.get_mut().retain(|_, until| *until > now);
+        self.count -= before - of_it.get().len();
+        if of_it.get().is_empty() {
+            of_it.remove();
+        }
     }
 }
 
@@ -153,6 +162,7 @@ mod tests {
         assert_eq!(replays.note(credential(1), key(MOST_OF_ONE), later, later), Answer::CannotSay);
         assert_eq!(replays.note(credential(2), key(0), later, later), Answer::New);
         let much_later = later + seconds(601);
+        replays.sweep(much_later);
         assert_eq!(replays.note(credential(1), key(MOST_OF_ONE), much_later, much_later), Answer::New);
         assert_eq!(replays.seen().count, 1, "what could not be accepted any more is forgotten");
     }
@@ -194,7 +204,25 @@ mod tests {
         assert_eq!(third.note(credential(1), key(5), much_later, much_later + seconds(1)), Answer::Seen);
         let last = NOW + seconds(10_000);
         assert_eq!(third.note(credential(1), key(6), last, last), Answer::New);
-        assert!(std::fs::read_dir(folder.path()).expect("a folder").count() <= 2, "old ones are removed");
+        third.sweep(last);
+        assert_eq!(std::fs::read_dir(folder.path()).expect("a folder").count(), 1, "old ones are removed");
+    }
+
+    #[test]
+    fn after_the_machine_itself_fell_what_was_signed_before_is_refused_unseen() {
+        for (before, after, may_pass) in [(Some([1; 36]), Some([1; 36]), true), (Some([1; 36]), Some([2; 36]), false), (None, None, false)] {
+            let folder = tempfile::tempdir().expect("a folder");
+            let start = |boot, at: Timestamp| {
+                let replays = Replays::new(at);
+                replays.keep_in_of(folder.path(), boot, at).expect("kept");
+                replays
+            };
+            let (signed_at, at) = (NOW + seconds(10), NOW + seconds(20));
+            assert_eq!(start(before, NOW).note(credential(1), key(1), at, signed_at), Answer::New);
+            let next = start(after, at);
+            assert_eq!(next.note(credential(1), key(1), at, at), Answer::Seen, "what was written down counts in any case");
+            assert_eq!(next.note(credential(1), key(2), signed_at, at) == Answer::New, may_pass);
+        }
     }
 
     #[test]

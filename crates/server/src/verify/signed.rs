@@ -30,9 +30,19 @@ pub(super) struct Verified<'a> {
 }
 
 impl Verified<'_> {
+    /// Refuses it where it may not come twice and did, and uses nothing up: of what a stranger repeats, its owner pays nothing.
+    pub(super) fn assure_unused(&self, app: &App, entry: &Entry) -> Result<(), No> {
+        let is_used = self.comes_once(entry) && app.replays.is_seen(entry.id, &self.signed.replay_key(), self.signed_at);
+        if is_used { Err(Refusal::Replayed.into()) } else { Ok(()) }
+    }
+
+    fn comes_once(&self, entry: &Entry) -> bool {
+        entry.refuse_replays || self.signed.has_nonce()
+    }
+
     /// Uses it up, where it may not come twice.
     pub(super) fn use_up(&self, app: &App, entry: &Entry, now: Timestamp) -> Result<(), No> {
-        if !entry.refuse_replays && !self.signed.has_nonce() {
+        if !self.comes_once(entry) {
             return Ok(());
         }
         match app.replays.note(entry.id, self.signed.replay_key(), self.signed_at, now) {

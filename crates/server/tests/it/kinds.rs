@@ -1,4 +1,6 @@
 //! Every account kind's credentials, from creation to end: what product, console and gateways promise of each.
+use claviger_domain::kind::Kinds;
+use claviger_server::config::Partial;
 use data_encoding::BASE64;
 use hmac::{Hmac, KeyInit, Mac};
 use serde_json::{Value, json};
@@ -203,6 +205,7 @@ on_both_engines! {
         assert!(works(third).await && !works(text(&fourth, "secret")).await);
         let of_third = token(third).await;
         assert_settled_already(&world, &organisation, &path, "old").await;
+        world.operator().post(&format!("{path}/settle"), json!({ "keep": "new" })).await.assert_problem(409, "conflict");
         assert!(works(third).await, "it was kept");
         assert_eq!(world.operator().post(&format!("{path}/rotate"), json!({ "overlap_seconds": 604_801 })).await.status, 422);
         let fifth = world.operator().post(&format!("{path}/rotate"), json!({ "overlap_seconds": 3600 })).await.json();
@@ -414,6 +417,21 @@ async fn of_a_signature_nothing_is_told_to_who_is_refused_anyway() {
     world.change(&account, json!({ "status": "active" })).await;
     assert!(allowed(&world, "GET", "/v1", request.clone()).await, "what was refused was not used");
     assert_eq!(verdict(&world, "GET", "/v1", request).await["reason"], "request_replayed");
+}
+
+#[tokio::test]
+async fn who_repeats_a_request_takes_nothing_of_its_senders_quota() {
+    let settings = Partial { rate_limit: Some("1/h burst 3".parse().expect("a limit")), ..Partial::default() };
+    let world = World::with(settings, None, Kinds::built_in().expect("sound")).await;
+    let account = world.account("messaging", "Acme").await;
+    let made = create(&world, &account, json!({ "kind": "hmac", "name": "Import", "refuse_replays": true })).await;
+    let request = |target: &str| signed(text(&made, "public_id"), text(&made, "secret"), "GET", target);
+    assert!(allowed(&world, "GET", "/1", request("/1")).await);
+    for _ in 0..5 {
+        assert_eq!(verdict(&world, "GET", "/1", request("/1")).await["reason"], "request_replayed");
+    }
+    assert!(allowed(&world, "GET", "/2", request("/2")).await && allowed(&world, "GET", "/3", request("/3")).await);
+    assert_eq!(verdict(&world, "GET", "/4", request("/4")).await["reason"], "rate_limited");
 }
 
 #[tokio::test]

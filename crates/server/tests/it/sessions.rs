@@ -152,6 +152,8 @@ async fn who_did_not_open_a_link_themselves_gets_a_page_with_a_button() {
         (Method::GET, "sec-purpose", "prefetch;prerender"),
         (Method::GET, "sec-fetch-site", "cross-site"),
         (Method::GET, "sec-fetch-site", "same-site"),
+        (Method::GET, "referer", "http://elsewhere.example.com/"),
+        (Method::GET, "referer", "http://claviger.test.example.com/"),
     ] {
         let shown = world.anyone().with(name, value).send(method, &path, None, Vec::new()).await;
         assert_eq!((shown.status, shown.headers.contains_key("set-cookie")), (200, false), "{shown:?}");

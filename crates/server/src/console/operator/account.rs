@@ -115,7 +115,7 @@ pub(in crate::console) async fn create_link(
     let link = sign_in::create_link(&operator.app, &operator.context, &grant, &operator.grant, &email, None).await?;
     let dialog = OperatorAccountDialog::SignInLink(CreatedSecret {
         heading: "Sign-in link created".into(),
-        text: Said::of("It signs ", &email, " in, once, within five minutes. Whoever opens it first, and presses its button, is signed in."),
+        text: Said::of("It signs ", &email, " in, once, within five minutes. Whoever opens it first is signed in."),
         values: vec![SecretValue { label: "Sign-in link".into(), value: link.url.expose().to_owned(), id: "new-link".into(), secret: true }],
         curl: None,
         done: "Done".into(),

@@ -13,7 +13,8 @@ use claviger_domain::{id::CredentialId, time::Timestamp};
 /// Longer than a signature is remembered for: what counts stands in the last two files.
 const SECONDS: i64 = 900;
 /// The boot that it was written in, and since when nothing is missing.
-const HEAD: usize = 36 + 8;
+const HEAD: usize = BOOT + 8;
+const BOOT: usize = 36;
 const RECORD: usize = 16 + 32 + 8;
 const NAME: &str = "used-signatures-";
 
@@ -33,23 +34,25 @@ pub(super) struct Journal {
     head: [u8; HEAD],
     number: i64,
     file: File,
+    /// Of the file, in bytes.
+    length: u64,
 }
 
 impl Journal {
     /// The journal in this folder, which is made where there is none; since when nothing is missing in it; and what still counts of it.
-    pub(super) fn open(folder: &Path, started: Timestamp, now: Timestamp) -> io::Result<(Self, Timestamp, Vec<Used>)> {
+    /// Where the kernel does not say which `boot` this is, something may always be missing.
+    pub(super) fn open(folder: &Path, boot: Option<[u8; BOOT]>, started: Timestamp, now: Timestamp) -> io::Result<(Self, Timestamp, Vec<Used>)> {
         fs::create_dir_all(folder)?;
-        let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id")?;
-        let boot = boot.trim_end().as_bytes();
         let (mut since, mut used) = (started, Vec::new());
-        for path in written(folder)?.into_values() {
+        for (_, path) in written(folder)? {
             let bytes = fs::read(&path)?;
             let Some((head, records)) = bytes.split_at_checked(HEAD) else {
                 // killed while it was made: nothing was accepted by then
                 fs::remove_file(&path)?;
                 continue;
             };
-            if let (true, Some(at)) = (&head[..36] == boot, timestamp(&head[36..])) {
+            let is_of_this_boot = boot.is_some_and(|boot| head[..BOOT] == boot);
+            if let (true, Some(at)) = (is_of_this_boot, timestamp(&head[BOOT..])) {
                 since = since.min(at);
             }
             let whole = records.chunks_exact(RECORD);
@@ -59,33 +62,36 @@ impl Journal {
             used.extend(whole.filter_map(read).filter(|used| used.until > now));
         }
         let mut head = [0; HEAD];
-        head[..36].copy_from_slice(boot.get(..36).ok_or(io::ErrorKind::InvalidData)?);
-        head[36..].copy_from_slice(&since.micros().to_be_bytes());
+        head[..BOOT].copy_from_slice(&boot.unwrap_or([0; BOOT]));
+        head[BOOT..].copy_from_slice(&since.micros().to_be_bytes());
         let number = number_at(now);
-        Ok((Self { file: file(folder, number, &head)?, folder: folder.to_owned(), head, number }, since, used))
+        let (file, length) = file(folder, number, &head)?;
+        Ok((Self { file, length, folder: folder.to_owned(), head, number }, since, used))
     }
 
     /// When it returns, a process that comes after this one finds it.
     pub(super) fn write(&mut self, used: &Used, now: Timestamp) -> io::Result<()> {
         let number = number_at(now);
         if number != self.number {
-            self.file = file(&self.folder, number, &self.head)?;
+            (self.file, self.length) = file(&self.folder, number, &self.head)?;
             self.number = number;
-            for (other, path) in written(&self.folder)? {
-                if other < number - 1 {
-                    fs::remove_file(path)?;
-                }
-            }
         }
         let mut record = [0; RECORD];
         record[..16].copy_from_slice(used.credential.as_bytes());
         record[16..48].copy_from_slice(&used.key);
         record[48..].copy_from_slice(&used.until.micros().to_be_bytes());
-        let end = self.file.metadata()?.len();
         self.file.write_all(&record).inspect_err(|_| {
             // what comes next must not stand behind half a record
-            let _ = self.file.set_len(end);
-        })
+            let _ = self.file.set_len(self.length);
+        })?;
+        self.length += RECORD as u64;
+        Ok(())
+    }
+
+    /// Removes the files in which nothing counts any more.
+    pub(super) fn forget(&self, now: Timestamp) -> io::Result<()> {
+        let past = written(&self.folder)?.into_iter().filter(|(number, _)| *number < number_at(now) - 1);
+        past.map(|(_, path)| path).try_for_each(fs::remove_file)
     }
 }
 
@@ -93,21 +99,26 @@ fn number_at(now: Timestamp) -> i64 {
     now.seconds().div_euclid(SECONDS)
 }
 
-/// The file of this number, open at its end.
-fn file(folder: &Path, number: i64, head: &[u8; HEAD]) -> io::Result<File> {
-    let mut file = File::options().create(true).append(true).open(folder.join(format!("{NAME}{number}")))?;
-    if file.metadata()?.len() == 0 {
+/// The file of this number and this boot, open at its end, and its length.
+fn file(folder: &Path, number: i64, head: &[u8; HEAD]) -> io::Result<(File, u64)> {
+    let boot = data_encoding::HEXLOWER.encode(&head[..4]);
+    let mut file = File::options().create(true).append(true).open(folder.join(format!("{NAME}{number}-{boot}")))?;
+    let mut length = file.metadata()?.len();
+    if length < HEAD as u64 {
+        // new, or there was no room for its head
+        file.set_len(0)?;
         file.write_all(head)?;
+        length = HEAD as u64;
     }
-    Ok(file)
+    Ok((file, length))
 }
 
-/// The files by their numbers.
-fn written(folder: &Path) -> io::Result<std::collections::BTreeMap<i64, PathBuf>> {
-    let mut found = std::collections::BTreeMap::new();
+/// The files, each with its number.
+fn written(folder: &Path) -> io::Result<Vec<(i64, PathBuf)>> {
+    let mut found = Vec::new();
     for entry in fs::read_dir(folder)? {
         let path = entry?.path();
-        let number = path.file_name().and_then(|name| name.to_str()?.strip_prefix(NAME)?.parse().ok());
+        let number = path.file_name().and_then(|name| name.to_str()?.strip_prefix(NAME)?.split_once('-')?.0.parse().ok());
         found.extend(number.map(|number| (number, path)));
     }
     Ok(found)
