@@ -24,7 +24,7 @@ use crate::{
 
 const OWN: &str = "/account/sessions";
 const OPERATORS: &str = "/operator/sessions";
-const HERE: &str = "Where you are signed in. What you do not know, end.";
+const HERE: &str = "Where you are signed in. End those that you do not recognise.";
 
 #[derive(Default, Deserialize)]
 pub(super) struct At {
