@@ -7,7 +7,10 @@ use crate::{access::Level, catalogue::RoleRule, credential};
 
 /// All account kinds of an installation, by name; and the operator's own, as text.
 #[derive(Clone, Debug)]
-pub struct Kinds(BTreeMap<String, Kind>, String);
+pub struct Kinds {
+    all: BTreeMap<String, Kind>,
+    own: String,
+}
 
 /// One account kind.
 #[derive(Clone, Debug, Deserialize)]
@@ -362,8 +365,8 @@ impl Kinds {
     /// # Errors
     /// When it cannot be read, or contradicts itself.
     pub fn parse(text: &str) -> Result<Self, KindsError> {
-        let kinds = Self(toml::from_str(text)?, String::new());
-        for (id, kind) in &kinds.0 {
+        let kinds = Self { all: toml::from_str(text)?, own: String::new() };
+        for (id, kind) in &kinds.all {
             kinds.check(kind).map_err(|problem| KindsError::Contradiction { kind: id.clone(), problem })?;
         }
         Ok(kinds)
@@ -375,9 +378,9 @@ impl Kinds {
     /// When the file cannot be read, or the whole contradicts itself.
     pub fn extended_by(self, file: &str) -> Result<Self, KindsError> {
         let mut kinds = self;
-        kinds.0.extend(toml::from_str::<BTreeMap<String, Kind>>(file)?);
-        kinds.1.push_str(&toml::from_str::<toml::Table>(file)?.to_string());
-        for (id, kind) in &kinds.0 {
+        kinds.all.extend(toml::from_str::<BTreeMap<String, Kind>>(file)?);
+        kinds.own.push_str(&toml::from_str::<toml::Table>(file)?.to_string());
+        for (id, kind) in &kinds.all {
             kinds.check(kind).map_err(|problem| KindsError::Contradiction { kind: id.clone(), problem })?;
         }
         Ok(kinds)
@@ -386,22 +389,22 @@ impl Kinds {
     /// What an operator's files added to the built-in ones or replaced: the same for the same kinds, whatever else stands in the files.
     #[must_use]
     pub fn own(&self) -> &str {
-        &self.1
+        &self.own
     }
 
     /// The kind called `id`.
     #[must_use]
     pub fn find(&self, id: &str) -> Option<&Kind> {
-        self.0.get(id)
+        self.all.get(id)
     }
 
     /// Every kind with its name in the API, in alphabetical order.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &Kind)> {
-        self.0.iter().map(|(id, kind)| (id.as_str(), kind))
+        self.all.iter().map(|(id, kind)| (id.as_str(), kind))
     }
 
     fn check(&self, kind: &Kind) -> Result<(), String> {
-        if let Some(unknown) = kind.parents.iter().find(|parent| !self.0.contains_key(*parent)) {
+        if let Some(unknown) = kind.parents.iter().find(|parent| !self.all.contains_key(*parent)) {
             return Err(format!("parent kind {unknown} does not exist"));
         }
         if !kind.top_level && kind.parents.is_empty() {

@@ -141,15 +141,6 @@ impl Tx {
         .await
     }
 
-    /// Ends every session of the operator's console, and every link to it. How many sessions ended.
-    ///
-    /// # Errors
-    /// When the database is not available.
-    pub async fn delete_operator_sessions(&mut self) -> Result<u64, StoreError> {
-        self.execute("DELETE FROM sign_in_link WHERE account_id IS NULL", &[]).await?;
-        self.execute("DELETE FROM session WHERE account_id IS NULL", &[]).await
-    }
-
     /// Drops links, sessions and remembered answers that are past their time.
     ///
     /// # Errors

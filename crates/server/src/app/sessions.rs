@@ -2,16 +2,19 @@
 use claviger_domain::{
     email::Email,
     event::Action,
-    policy::{Actor, Grant, ManageMembers, OperatorGrant},
+    policy::{Actor, Grant, ManageMembers},
     secret::Digest,
     time::Timestamp,
 };
-use claviger_store::{Tx, session::Person};
+use claviger_store::{
+    Tx,
+    session::{Person, Session},
+};
 use serde_json::json;
 
 use super::{
     App, operator_keys,
-    sign_in::{SignedIn, is_valid},
+    sign_in::{SignedIn, is_valid, operator},
 };
 use crate::{problem::Problem, request::Context};
 
@@ -36,11 +39,9 @@ pub(crate) async fn end_own(app: &App, context: &Context, who: &SignedIn, id: &s
     end_one(app, context, &who.actor, &who.person, id).await
 }
 
-/// Ends all of one's own sessions but this one.
+/// Ends all of one's own sessions but this one, and the links that would begin others.
 pub(crate) async fn end_own_others(app: &App, context: &Context, who: &SignedIn) -> Result<(), Problem> {
-    let mut tx = app.store.begin().await?;
-    let ended = tx.delete_sessions(&who.person, Some(&who.session)).await?;
-    record(app, context, tx, &who.actor, &who.person, ended).await
+    end_all(app, context, &who.actor, &who.person, Some(&who.session)).await.map(drop)
 }
 
 /// A member's sessions, the last used first.
@@ -53,12 +54,10 @@ pub(crate) async fn end_of_member(app: &App, context: &Context, grant: &Grant<Ma
     end_one(app, context, grant.actor(), &member(app, grant, email).await?, id).await
 }
 
-/// Ends all of a member's sessions.
+/// Ends all of a member's sessions, and the links that would begin others.
 pub(crate) async fn end_all_of_member(app: &App, context: &Context, grant: &Grant<ManageMembers>, email: &str) -> Result<(), Problem> {
     let person = member(app, grant, email).await?;
-    let mut tx = app.store.begin().await?;
-    let ended = tx.delete_sessions(&person, None).await?;
-    record(app, context, tx, grant.actor(), &person, ended).await
+    end_all(app, context, grant.actor(), &person, None).await.map(drop)
 }
 
 /// Ends every session of the operator's console, and every sign-in link to it, from the command line. How many sessions ended.
@@ -66,14 +65,8 @@ pub(crate) async fn end_all_of_member(app: &App, context: &Context, grant: &Gran
 /// # Errors
 /// When the database is not available.
 pub async fn end_all_of_operator(app: &App) -> Result<u64, Problem> {
-    let (grant, context): (OperatorGrant, _) = (operator_keys::command_line()?, operator_keys::on_command_line());
-    let mut tx = app.store.begin().await?;
-    let ended = tx.delete_operator_sessions().await?;
-    // links may have gone where no session has: that is told too
-    let event = app.event(&context, grant.actor(), Action::SessionEnded, None, "operator", json!({ "sessions": ended }));
-    let recorded = tx.record(&event).await?;
-    app.commit(tx, recorded).await?;
-    Ok(ended)
+    let (grant, context) = (operator_keys::command_line()?, operator_keys::on_command_line());
+    end_all(app, &context, grant.actor(), &operator(), None).await
 }
 
 async fn member(app: &App, grant: &Grant<ManageMembers>, email: &str) -> Result<Person, Problem> {
@@ -84,11 +77,21 @@ async fn member(app: &App, grant: &Grant<ManageMembers>, email: &str) -> Result<
 
 async fn list(app: &App, person: &Person, this: &Digest) -> Result<Vec<SessionView>, Problem> {
     let (now, all) = (app.clock.now(), app.store.reader().await?.list_sessions(person).await?);
-    let view = |(digest, session): &(Digest, _)| {
-        let session: &claviger_store::session::Session = session;
-        SessionView { id: id(digest), created_at: session.created_at, seen_at: session.seen_at, is_this: digest.matches(this).into() }
+    let view = |(digest, session): &(Digest, Session)| SessionView {
+        id: id(digest),
+        created_at: session.created_at,
+        seen_at: session.seen_at,
+        is_this: digest.matches(this).into(),
     };
     Ok(all.iter().filter(|(_, session)| is_valid(session, now)).map(view).collect())
+}
+
+/// Links may go where no session does: that is told too.
+async fn end_all(app: &App, context: &Context, actor: &Actor, person: &Person, but: Option<&Digest>) -> Result<u64, Problem> {
+    let mut tx = app.store.begin().await?;
+    let ended = tx.delete_sessions(person, but).await?;
+    record(app, context, tx, actor, person, ended).await?;
+    Ok(ended)
 }
 
 async fn end_one(app: &App, context: &Context, actor: &Actor, person: &Person, wanted: &str) -> Result<(), Problem> {
@@ -103,7 +106,6 @@ async fn end_one(app: &App, context: &Context, actor: &Actor, person: &Person, w
     record(app, context, tx, actor, person, 1).await
 }
 
-/// Links may have gone where no session has: that is told too.
 async fn record(app: &App, context: &Context, mut tx: Tx, actor: &Actor, person: &Person, ended: u64) -> Result<(), Problem> {
     let event = app.event(context, actor, Action::SessionEnded, person.account_id, &person.name, json!({ "sessions": ended }));
     let recorded = tx.record(&event).await?;

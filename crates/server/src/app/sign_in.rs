@@ -71,8 +71,7 @@ pub(crate) async fn create_link(
 /// When the database is not available.
 pub async fn create_operator_link(app: &App) -> Result<Link, Problem> {
     let grant = operator_keys::command_line()?;
-    let person = Person { account_id: None, name: "operator".into() };
-    link(app, &operator_keys::on_command_line(), &grant, person, "operator", FIRST_LINK_LIVES, None).await
+    link(app, &operator_keys::on_command_line(), &grant, operator(), "operator", FIRST_LINK_LIVES, None).await
 }
 
 /// Makes a link for a member from the command line: what a demonstration prints.
@@ -109,27 +108,31 @@ async fn link(
     Ok(link)
 }
 
+/// Whoever signs in to the operator's console: who of its staff it is nobody knows.
+pub(super) fn operator() -> Person {
+    Person { account_id: None, name: "operator".into() }
+}
+
 fn spent() -> Problem {
     Problem::new(Code::LinkSpent, "Each link signs in once, within a few minutes. Ask for a new one where you got this one.")
 }
 
+/// What a link is stored under, if it can be one.
+fn link_digest(app: &App, token: &str) -> Result<Digest, Problem> {
+    if token.len() == TOKEN && base62::is(token) { Ok(digest(app, "link", token)) } else { Err(spent()) }
+}
+
 /// Whom a link signs in, without using it up.
 pub(crate) async fn find_link(app: &App, token: &str) -> Result<Person, Problem> {
-    if token.len() != TOKEN || !base62::is(token) {
-        return Err(spent());
-    }
-    let found = app.store.reader().await?.find_sign_in_link(&digest(app, "link", token)).await?;
+    let found = app.store.reader().await?.find_sign_in_link(&link_digest(app, token)?).await?;
     found.filter(|(_, expires_at)| app.clock.now() < *expires_at).map(|(person, _)| person).ok_or_else(spent)
 }
 
 /// Uses a link up and begins a session. The answer is the session's token, for the cookie.
 pub(crate) async fn use_link(app: &App, context: &Context, token: &str) -> Result<(Plain, Person), Problem> {
-    if token.len() != TOKEN || !base62::is(token) {
-        return Err(spent());
-    }
-    let now = app.clock.now();
+    let (link, now) = (link_digest(app, token)?, app.clock.now());
     let mut tx = app.store.begin().await?;
-    let Some(person) = tx.take_sign_in_link(&digest(app, "link", token), now).await? else { return Err(spent()) };
+    let Some(person) = tx.take_sign_in_link(&link, now).await? else { return Err(spent()) };
     let session = base62::random(TOKEN, &*app.chance);
     tx.insert_session(&digest(app, "session", &session), &person, now).await?;
     let event = app.event(context, &actor_of(&person, String::new()), Action::SessionStarted, person.account_id, &person.name, json!({}));
@@ -151,12 +154,12 @@ pub(crate) async fn authenticate(app: &App, token: &str) -> Result<Option<Signed
     }
     let person = session.person;
     let signed_in = match person.account_id {
-        None => SignedIn { actor: actor_of(&person, String::new()), account: None, name: None, person, session: digest },
+        None => SignedIn { actor: actor_of(&person, String::new()), name: None, person, session: digest },
         Some(account) => {
             let Some(member) = reader.find_member(account, &person.name).await? else { return Ok(None) };
             let Some(found) = reader.find_account(account).await? else { return Ok(None) };
             let actor = Actor::Member { account, kind: found.kind, email: member.email, role: member.role };
-            SignedIn { actor, account: Some(account), name: member.name, person, session: digest }
+            SignedIn { actor, name: member.name, person, session: digest }
         }
     };
     drop(reader);
@@ -172,10 +175,8 @@ pub(crate) async fn authenticate(app: &App, token: &str) -> Result<Option<Signed
 #[derive(Clone, Debug)]
 pub(crate) struct SignedIn {
     pub(crate) actor: Actor,
-    /// The account they are a member of; None for the operator.
-    pub(crate) account: Option<AccountId>,
     pub(crate) name: Option<String>,
-    /// They themselves.
+    /// They themselves, and the account they are a member of; none for the operator.
     pub(crate) person: Person,
     /// The digest of this session's token.
     pub(crate) session: Digest,
@@ -186,7 +187,7 @@ pub(crate) async fn sign_out(app: &App, context: &Context, token: &str) -> Resul
     let Some(signed_in) = authenticate(app, token).await? else { return Ok(app.confirm().await?) };
     let mut tx = app.store.begin().await?;
     tx.delete_session(&digest(app, "session", token)).await?;
-    let event = app.event(context, &signed_in.actor, Action::SessionEnded, signed_in.account, signed_in.actor.as_text(), json!({}));
+    let event = app.event(context, &signed_in.actor, Action::SessionEnded, signed_in.person.account_id, signed_in.actor.as_text(), json!({}));
     let recorded = tx.record(&event).await?;
     Ok(app.commit(tx, recorded).await?)
 }

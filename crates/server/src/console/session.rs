@@ -73,7 +73,7 @@ impl FromRequestParts<App> for Member {
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
         let (context, signed_in) = signed_in(app, parts).await?;
-        let account = signed_in.account.ok_or_else(Problem::not_found)?;
+        let account = signed_in.person.account_id.ok_or_else(Problem::not_found)?;
         let see = app.permit::<SeeAccount>(&context, &signed_in.actor, account).await?;
         let kind = app.kinds.find(&see.account().kind).cloned().ok_or_else(Problem::not_found)?;
         Ok(Self { app: app.clone(), context, signed_in, see, kind })
@@ -184,7 +184,7 @@ pub(super) async fn home(State(app): State<App>, headers: HeaderMap) -> Result<R
     };
     Ok(match signed_in {
         None => return Err(Problem::credential_required()),
-        Some(signed_in) if signed_in.account.is_some() => see("/account").into_response(),
+        Some(signed_in) if signed_in.person.account_id.is_some() => see("/account").into_response(),
         Some(_) => see("/operator").into_response(),
     })
 }

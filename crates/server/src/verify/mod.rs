@@ -286,11 +286,11 @@ async fn decide<F: Fields>(app: &App, question: &Question<'_, F>, moment: Moment
     may_call(app, kind, &allowed, question)?;
     // that a signature is right, or was used, is told to nobody who is refused for another reason; and a repeated one takes nothing of a quota
     if let Some(verified) = &signed {
-        verified.assure_unused(app, &allowed.entry)?;
+        verified.assure_unused(app)?;
     }
     allowed.rate = rate::take(app, allowed.entry.id, now).await.transpose().map_err(No::Limited)?;
     if let Some(verified) = &signed {
-        verified.use_up(app, &allowed.entry, now)?;
+        verified.use_up(app, now)?;
     }
     if allowed.entry.should_note(now) {
         app.uses.note(allowed.entry.id, request, now);

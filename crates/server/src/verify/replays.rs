@@ -22,6 +22,15 @@ mod journal;
 const MOST: usize = 2_000_000;
 const MOST_OF_ONE: usize = MOST / 8;
 
+/// A verified signature that may not come twice.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Once {
+    pub(crate) credential: CredentialId,
+    /// The same for every copy of the request.
+    pub(crate) key: [u8; 32],
+    pub(crate) signed_at: Timestamp,
+}
+
 /// See the module.
 #[derive(Debug)]
 pub(crate) struct Replays(Mutex<Seen>);
@@ -69,14 +78,15 @@ impl Replays {
     }
 
     /// Whether [`Self::note`] would say that this signature was seen. Nothing is noted.
-    pub(crate) fn is_seen(&self, credential: CredentialId, key: &[u8; 32], signed_at: Timestamp) -> bool {
-        self.seen().has_seen(credential, key, signed_at)
+    pub(crate) fn is_seen(&self, once: &Once) -> bool {
+        self.seen().has_seen(once)
     }
 
-    /// Whether a verified signature of this credential, dated `signed_at`, is new; it is not from now on.
-    pub(crate) fn note(&self, credential: CredentialId, key: [u8; 32], signed_at: Timestamp, now: Timestamp) -> Answer {
+    /// Whether a verified signature is new; it is not from now on.
+    pub(crate) fn note(&self, once: &Once, now: Timestamp) -> Answer {
+        let Once { credential, key, signed_at } = *once;
         let mut seen = self.seen();
-        if seen.has_seen(credential, &key, signed_at) {
+        if seen.has_seen(once) {
             return Answer::Seen;
         }
         let used = Used { credential, key, until: signed_at + 2 * Policy::default().skew };
@@ -95,7 +105,8 @@ impl Replays {
     pub(crate) fn sweep(&self, now: Timestamp) {
         let all: Vec<_> = self.seen().of_each.keys().copied().collect();
         all.into_iter().for_each(|credential| self.seen().sweep(credential, now));
-        if let Some(Err(error)) = self.seen().journal.as_ref().map(|journal| journal.forget(now)) {
+        let folder = self.seen().journal.as_ref().map(|journal| journal.folder().to_owned());
+        if let Some(Err(error)) = folder.map(|folder| journal::forget(&folder, now)) {
             tracing::warn!(%error, "files of used signatures that count no more could not be removed");
         }
     }
@@ -106,9 +117,9 @@ impl Replays {
 }
 
 impl Seen {
-    fn has_seen(&self, credential: CredentialId, key: &[u8; 32], signed_at: Timestamp) -> bool {
+    fn has_seen(&self, once: &Once) -> bool {
         // HTTP dates have whole seconds
-        signed_at + Duration::from_secs(1) <= self.since || self.of_each.get(&credential).is_some_and(|of_it| of_it.contains_key(key))
+        once.signed_at + Duration::from_secs(1) <= self.since || self.of_each.get(&once.credential).is_some_and(|of_it| of_it.contains_key(&once.key))
     }
 
     fn has_room(&self, credential: CredentialId) -> bool {
@@ -149,6 +160,10 @@ mod tests {
         key
     }
 
+    fn note(replays: &Replays, credential: CredentialId, key: [u8; 32], signed_at: Timestamp, now: Timestamp) -> Answer {
+        replays.note(&Once { credential, key, signed_at }, now)
+    }
+
     fn seconds(count: u64) -> Duration {
         Duration::from_secs(count)
     }
@@ -157,13 +172,13 @@ mod tests {
     fn one_credential_does_not_take_the_room_of_another_and_gets_it_back_with_time() {
         let (replays, later) = (Replays::new(NOW), NOW + seconds(1));
         for number in 0..MOST_OF_ONE {
-            assert_eq!(replays.note(credential(1), key(number), later, later), Answer::New);
+            assert_eq!(note(&replays, credential(1), key(number), later, later), Answer::New);
         }
-        assert_eq!(replays.note(credential(1), key(MOST_OF_ONE), later, later), Answer::CannotSay);
-        assert_eq!(replays.note(credential(2), key(0), later, later), Answer::New);
+        assert_eq!(note(&replays, credential(1), key(MOST_OF_ONE), later, later), Answer::CannotSay);
+        assert_eq!(note(&replays, credential(2), key(0), later, later), Answer::New);
         let much_later = later + seconds(601);
         replays.sweep(much_later);
-        assert_eq!(replays.note(credential(1), key(MOST_OF_ONE), much_later, much_later), Answer::New);
+        assert_eq!(note(&replays, credential(1), key(MOST_OF_ONE), much_later, much_later), Answer::New);
         assert_eq!(replays.seen().count, 1, "what could not be accepted any more is forgotten");
     }
 
@@ -177,8 +192,8 @@ mod tests {
         };
         let first = start(NOW);
         let ahead = NOW + seconds(200);
-        assert_eq!(first.note(credential(1), key(1), ahead, NOW + seconds(1)), Answer::New);
-        assert_eq!(first.note(credential(1), key(2), NOW + seconds(2), NOW + seconds(2)), Answer::New);
+        assert_eq!(note(&first, credential(1), key(1), ahead, NOW + seconds(1)), Answer::New);
+        assert_eq!(note(&first, credential(1), key(2), NOW + seconds(2), NOW + seconds(2)), Answer::New);
         // half a line, as a full disk would leave it
         let file = std::fs::read_dir(folder.path()).expect("a folder").next().expect("one file").expect("its name").path();
         let mut text = std::fs::read(&file).expect("read");
@@ -187,23 +202,19 @@ mod tests {
 
         let at = NOW + seconds(5);
         let second = start(at);
-        assert_eq!(second.note(credential(1), key(1), ahead, at), Answer::Seen);
-        assert_eq!(second.note(credential(1), key(2), NOW + seconds(2), at), Answer::Seen);
-        assert_eq!(second.note(credential(2), key(1), ahead, at), Answer::New, "another's");
-        assert_eq!(second.note(credential(1), key(3), NOW + seconds(4), at), Answer::New, "signed before it started, and seen by nobody");
-        assert_eq!(
-            second.note(credential(1), key(4), NOW + Duration::ZERO - seconds(2), at),
-            Answer::Seen,
-            "the very first may have had a predecessor"
-        );
+        assert_eq!(note(&second, credential(1), key(1), ahead, at), Answer::Seen);
+        assert_eq!(note(&second, credential(1), key(2), NOW + seconds(2), at), Answer::Seen);
+        assert_eq!(note(&second, credential(2), key(1), ahead, at), Answer::New, "another's");
+        assert_eq!(note(&second, credential(1), key(3), NOW + seconds(4), at), Answer::New, "signed before it started, and seen by nobody");
+        assert_eq!(note(&second, credential(1), key(4), NOW - seconds(2), at), Answer::Seen, "the very first may have had a predecessor");
 
         // over a change of files, and long past it
         let much_later = NOW + seconds(1_000);
-        assert_eq!(second.note(credential(1), key(5), much_later, much_later), Answer::New);
+        assert_eq!(note(&second, credential(1), key(5), much_later, much_later), Answer::New);
         let third = start(much_later + seconds(1));
-        assert_eq!(third.note(credential(1), key(5), much_later, much_later + seconds(1)), Answer::Seen);
+        assert_eq!(note(&third, credential(1), key(5), much_later, much_later + seconds(1)), Answer::Seen);
         let last = NOW + seconds(10_000);
-        assert_eq!(third.note(credential(1), key(6), last, last), Answer::New);
+        assert_eq!(note(&third, credential(1), key(6), last, last), Answer::New);
         third.sweep(last);
         assert_eq!(std::fs::read_dir(folder.path()).expect("a folder").count(), 1, "old ones are removed");
     }
@@ -218,10 +229,10 @@ mod tests {
                 replays
             };
             let (signed_at, at) = (NOW + seconds(10), NOW + seconds(20));
-            assert_eq!(start(before, NOW).note(credential(1), key(1), at, signed_at), Answer::New);
+            assert_eq!(note(&start(before, NOW), credential(1), key(1), at, signed_at), Answer::New);
             let next = start(after, at);
-            assert_eq!(next.note(credential(1), key(1), at, at), Answer::Seen, "what was written down counts in any case");
-            assert_eq!(next.note(credential(1), key(2), signed_at, at) == Answer::New, may_pass);
+            assert_eq!(note(&next, credential(1), key(1), at, at), Answer::Seen, "what was written down counts in any case");
+            assert_eq!(note(&next, credential(1), key(2), signed_at, at) == Answer::New, may_pass);
         }
     }
 
@@ -233,7 +244,7 @@ mod tests {
         std::fs::remove_dir_all(folder.path().join("used")).expect("removed");
         std::fs::write(folder.path().join("used"), "in the way").expect("written");
         let later = NOW + seconds(2_000);
-        assert_eq!(replays.note(credential(1), key(1), later, later), Answer::CannotSay);
-        assert_eq!(replays.note(credential(1), key(1), later, later), Answer::CannotSay, "and so not remembered as used either");
+        assert_eq!(note(&replays, credential(1), key(1), later, later), Answer::CannotSay);
+        assert_eq!(note(&replays, credential(1), key(1), later, later), Answer::CannotSay, "and so not remembered as used either");
     }
 }

@@ -13,7 +13,12 @@ use claviger_domain::{
     token::Purpose,
 };
 
-use super::{Entry, Moment, No, Proven, Question, RefusedSignature, Special, entry::nobodys_key, replays, silence};
+use super::{
+    Moment, No, Proven, Question, RefusedSignature, Special,
+    entry::nobodys_key,
+    replays::{self, Once},
+    silence,
+};
 use crate::app::App;
 
 /// What a signed request says of its signature.
@@ -26,26 +31,21 @@ pub(super) enum Signed<'a> {
 /// A signature that is right.
 pub(super) struct Verified<'a> {
     pub(super) signed: Signed<'a>,
-    signed_at: Timestamp,
+    /// Where it may not come twice.
+    once: Option<Once>,
 }
 
 impl Verified<'_> {
     /// Refuses it where it may not come twice and did, and uses nothing up: of what a stranger repeats, its owner pays nothing.
-    pub(super) fn assure_unused(&self, app: &App, entry: &Entry) -> Result<(), No> {
-        let is_used = self.comes_once(entry) && app.replays.is_seen(entry.id, &self.signed.replay_key(), self.signed_at);
+    pub(super) fn assure_unused(&self, app: &App) -> Result<(), No> {
+        let is_used = self.once.as_ref().is_some_and(|once| app.replays.is_seen(once));
         if is_used { Err(Refusal::Replayed.into()) } else { Ok(()) }
     }
 
-    fn comes_once(&self, entry: &Entry) -> bool {
-        entry.refuse_replays || self.signed.has_nonce()
-    }
-
     /// Uses it up, where it may not come twice.
-    pub(super) fn use_up(&self, app: &App, entry: &Entry, now: Timestamp) -> Result<(), No> {
-        if !self.comes_once(entry) {
-            return Ok(());
-        }
-        match app.replays.note(entry.id, self.signed.replay_key(), self.signed_at, now) {
+    pub(super) fn use_up(&self, app: &App, now: Timestamp) -> Result<(), No> {
+        let Some(once) = &self.once else { return Ok(()) };
+        match app.replays.note(once, now) {
             replays::Answer::New => Ok(()),
             replays::Answer::Seen => Err(Refusal::Replayed.into()),
             replays::Answer::CannotSay => {
@@ -158,12 +158,9 @@ pub(super) async fn prove<'a, F: Fields>(app: &App, signed: Signed<'a>, question
             Ok(verified) => {
                 let entry = entry.clone().ok_or(Refusal::Unauthenticated)?;
                 let special = verified.content_digest.map(|digest| Box::new(Special { content_digest: Some(digest.text()), ..Special::default() }));
-                return Ok(Proven {
-                    secret,
-                    special,
-                    signed: Some(Box::new(Verified { signed, signed_at: verified.signed_at })),
-                    ..Proven::from(entry)
-                });
+                let comes_once = entry.refuse_replays || signed.has_nonce();
+                let once = comes_once.then(|| Once { credential: entry.id, key: signed.replay_key(), signed_at: verified.signed_at });
+                return Ok(Proven { secret, special, signed: Some(Box::new(Verified { signed, once })), ..Proven::from(entry) });
             }
             Err(why) => failure = Some(why),
         }

@@ -84,6 +84,20 @@ async fn a_node_that_finds_revisions_missing_cannot_say_until_another_epoch_is_b
     }
 }
 
+/// Has another node join that has acknowledged `rev`.
+async fn register_other(world: &World, rev: i64) {
+    let other = Node {
+        id: "other".into(),
+        acked: rev,
+        beat: 0,
+        address: "127.0.0.1:1".into(),
+        version: "test".into(),
+        began_at: world.app.clock.now(),
+        agreement: Default::default(),
+    };
+    world.app.store.register(&other, 10_000).await.expect("registered");
+}
+
 /// Another node that has acknowledged `rev`, as far as its row says.
 async fn acknowledge(world: &World, id: &str, rev: i64) {
     let mut tx = world.app.store.begin_renewal().await.expect("begun");
@@ -103,17 +117,7 @@ async fn a_change_that_is_through_does_not_show_a_later_one_as_done() {
         world.app.index.applied()
     };
     let before = rev().await;
-    let began_at = world.app.clock.now();
-    let other = Node {
-        id: "other".into(),
-        acked: before,
-        beat: 0,
-        address: "127.0.0.1:1".into(),
-        version: "test".into(),
-        began_at,
-        agreement: Default::default(),
-    };
-    world.app.store.register(&other, 10_000).await.expect("registered");
+    register_other(&world, before).await;
     let (first_is_committed, first_is_through) = (Notify::new(), Notify::new());
     let deleting_first = async {
         let deleted = world.operator().delete(&first).await;
@@ -151,17 +155,7 @@ async fn a_change_that_comes_in_while_the_log_is_read_for_another_is_waited_out_
     world.leave().await;
     let rev = async || world.app.store.reader().await.expect("a reader").position().await.expect("a position").rev;
     let before = rev().await;
-    let began_at = world.app.clock.now();
-    let other = Node {
-        id: "other".into(),
-        acked: before,
-        beat: 0,
-        address: "127.0.0.1:1".into(),
-        version: "test".into(),
-        began_at,
-        agreement: Default::default(),
-    };
-    world.app.store.register(&other, 10_000).await.expect("registered");
+    register_other(&world, before).await;
     let database = world.database.clone().expect("PostgreSQL");
     let (client, connection) = tokio_postgres::connect(database.url(), tokio_postgres::NoTls).await.expect("connected");
     tokio::spawn(connection);

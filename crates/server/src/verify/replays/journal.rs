@@ -88,11 +88,15 @@ impl Journal {
         Ok(())
     }
 
-    /// Removes the files in which nothing counts any more.
-    pub(super) fn forget(&self, now: Timestamp) -> io::Result<()> {
-        let past = written(&self.folder)?.into_iter().filter(|(number, _)| *number < number_at(now) - 1);
-        past.map(|(_, path)| path).try_for_each(fs::remove_file)
+    pub(super) fn folder(&self) -> &Path {
+        &self.folder
     }
+}
+
+/// Removes the files of a journal's folder in which nothing counts any more.
+pub(super) fn forget(folder: &Path, now: Timestamp) -> io::Result<()> {
+    let past = written(folder)?.into_iter().filter(|(number, _)| *number < number_at(now) - 1);
+    past.map(|(_, path)| path).try_for_each(fs::remove_file)
 }
 
 fn number_at(now: Timestamp) -> i64 {
