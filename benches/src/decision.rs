@@ -9,7 +9,7 @@ use claviger_domain::{
 };
 use claviger_server::{
     app::App,
-    verify::{HeaderFields, Question, Verdict, verify},
+    verify::{Demand, HeaderFields, Question, Verdict, verify},
 };
 use hmac::{Hmac, KeyInit, Mac};
 use hyper::{
@@ -150,7 +150,7 @@ pub(crate) fn decide_many(runtime: &Runtime, app: &App, requests: &[HeaderMap], 
         for headers in requests {
             let fields = HeaderFields::new(headers);
             let request = Request { method: "GET", target: TARGET, fields: &fields, client_ip: None };
-            let question = Question { request, body: Body::NotSeen, require: "", secure: true, request_id: "bench" };
+            let question = Question { request, body: Body::NotSeen, require: Demand::default(), secure: true, request_id: "bench" };
             for _ in 0..times {
                 let verdict = verify(app, black_box(&question)).await;
                 anyhow::ensure!(matches!(black_box(&verdict), Verdict::Allowed(_)), "not allowed: {verdict:?}");
@@ -180,7 +180,7 @@ pub(crate) fn key_headers(fixture: &Fixture, number: u64) -> anyhow::Result<Head
 /// A token that the app has not seen.
 fn another(fixture: &Fixture, at: usize) -> anyhow::Result<String> {
     let app = &fixture.app;
-    let token = app.tokens.issue(&fixture.public_id, fixture.secret, "*".to_owned(), format!("bench-{at:08}"), app.clock.now());
+    let token = app.tokens.issue(&fixture.public_id, fixture.secret, "*".to_owned(), format!("bench-{at:08}"), app.clock.now(), 3600);
     token.ok_or_else(|| anyhow::anyhow!("a token could not be signed"))
 }
 

@@ -16,7 +16,7 @@ use claviger_server::{
     app::App,
     clock::OsChance,
     public,
-    verify::{HeaderFields, Question, Verdict, verify},
+    verify::{Demand, HeaderFields, Question, Verdict, verify},
 };
 use hyper::{HeaderMap, Method, StatusCode};
 use serde_json::{Value, json};
@@ -192,7 +192,7 @@ struct Presented(HeaderMap);
 async fn verdict(app: &App, headers: &HeaderMap) -> Verdict {
     let fields = HeaderFields::new(headers);
     let request = Request { method: "GET", target: TARGET, fields: &fields, client_ip: None };
-    let question = Question { request, body: Handed::NotSeen, require: "", secure: true, request_id: "bench" };
+    let question = Question { request, body: Handed::NotSeen, require: Demand::default(), secure: true, request_id: "bench" };
     verify(app, black_box(&question)).await
 }
 

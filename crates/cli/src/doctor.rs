@@ -70,6 +70,9 @@ async fn examine(app: &App, wished: Option<u32>, found: &mut Vec<Finding>) -> an
     let cluster = reader.cluster().await?;
     drop(reader);
     found.push(Well(format!("database: {}, revision {}", app.store.engine_name(), cluster.position.rev)));
+    if let Some(damage) = app.store.find_damage().await? {
+        found.push(Weak(format!("the database's file is damaged: {damage}; restore the newest good backup")));
+    }
     found.extend(of_the_database(&about, &cluster, app.store.is_shared()));
     if let Some(now) = about.now {
         // it was read some time between the two: at which end of that time the difference is greatest
@@ -87,7 +90,7 @@ async fn examine(app: &App, wished: Option<u32>, found: &mut Vec<Finding>) -> an
     for node in &cluster.nodes {
         found.extend(of_a_node(node, &cluster).await);
     }
-    found.extend(of_the_settings(&cluster.nodes));
+    found.extend(of_the_settings(app, &cluster.nodes));
     found.push(Note("not looked at: a gateway that remembers answers; `claviger cluster check --through URL` does".to_owned()));
     Ok(())
 }
@@ -134,12 +137,23 @@ fn of_the_lease(cluster: &Cluster, wished: Option<u32>) -> Vec<Finding> {
     found
 }
 
-/// Whether the nodes are set alike. What must be the same is, or they would not have joined.
-fn of_the_settings(nodes: &[Node]) -> Option<Finding> {
-    let (first, others) = nodes.split_first()?;
-    let differing: BTreeSet<_> = others.iter().flat_map(|node| differing(&first.agreement.should, &node.agreement.should)).collect();
-    let names = differing.into_iter().collect::<Vec<_>>().join(", ");
-    Some(if names.is_empty() { Well("the nodes are set alike".to_owned()) } else { Weak(format!("the nodes differ in a setting: {names}")) })
+/// Whether the nodes are set alike, and as we were told. What must be the same is, or they would not have joined.
+fn of_the_settings(app: &App, nodes: &[Node]) -> Vec<Finding> {
+    let Some((first, others)) = nodes.split_first() else { return Vec::new() };
+    let names = |names: BTreeSet<&str>| names.into_iter().collect::<Vec<_>>().join(", ");
+    let among = names(others.iter().flat_map(|node| differing(&first.agreement.should, &node.agreement.should)).collect());
+    let own = app.agreement();
+    let ours = names(nodes.iter().flat_map(|node| differing(&own.should, &node.agreement.should)).collect());
+    let mut found = Vec::new();
+    found.push(match among.as_str() {
+        _ if others.is_empty() => Note("one node has a lease here; nodes without leases tell nothing of their settings".to_owned()),
+        "" => Well("the nodes with leases are set alike".to_owned()),
+        among => Weak(format!("the nodes differ in a setting: {among}")),
+    });
+    if !ours.is_empty() {
+        found.push(Note(format!("this command was given other settings than a node: {ours}; what it says of those holds for itself alone")));
+    }
+    found
 }
 
 async fn of_a_node(node: &Node, cluster: &Cluster) -> [Finding; 2] {

@@ -31,6 +31,7 @@ use crate::{
 
 /// In the data folder.
 const KEY_RING: &str = "keyring.json";
+const DATABASE: &str = "claviger.db";
 
 /// Serves until SIGTERM or Ctrl-C, then lets what is being answered finish.
 pub(crate) async fn run(flags: &settings::Flags) -> anyhow::Result<()> {
@@ -184,6 +185,9 @@ impl Server {
         write_what_waits(&self.app).await;
         traces::flush(&self.app).await;
         self.membership.leave().await;
+        if let Err(error) = self.app.store.close().await {
+            tracing::warn!(%error, "the database's log could not be emptied; it is read at the next start");
+        }
         Ok(())
     }
 }
@@ -197,9 +201,15 @@ pub(crate) async fn beside(flags: &settings::Flags) -> anyhow::Result<App> {
 /// The same with these settings.
 pub(crate) async fn open_beside(settings: Settings) -> anyhow::Result<App> {
     let data = settings.data.clone().context("no data folder is set")?;
+    private::check_folder(&data)?;
     anyhow::ensure!(
         has_key_ring(&data)?,
         "there is no key ring in {}: name the data folder of your server with --data; `claviger serve` makes a new one",
+        data.display()
+    );
+    anyhow::ensure!(
+        settings.database.is_some() || data.join(DATABASE).try_exists().with_context(|| format!("in {}", data.display()))?,
+        "there is a key ring in {} and no database: name the one of your server with --database",
         data.display()
     );
     let keys = KeyRing::open(&data.join(KEY_RING)).with_context(|| format!("in {}", data.display()))?;
@@ -234,10 +244,10 @@ async fn open(settings: Settings, issuer: String, keys: KeyRing) -> anyhow::Resu
     let store = match &settings.database {
         Some(url) => Store::open_postgres(url).await?,
         None => {
-            for file in ["claviger.db", "claviger.db-wal", "claviger.db-shm"] {
-                private::close(&data.join(file))?;
+            for more in ["", "-wal", "-shm"] {
+                private::close(&data.join(format!("{DATABASE}{more}")))?;
             }
-            Store::open_sqlite(&data.join("claviger.db")).await?
+            Store::open_sqlite(&data.join(DATABASE)).await?
         }
     };
     Ok(App::open(settings, issuer, store, kinds, keys, Clock::System, Arc::new(OsChance)).await?)

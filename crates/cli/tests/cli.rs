@@ -189,6 +189,17 @@ fn a_command_about_an_installation_makes_none() {
         assert!(error.contains("there is no key ring in") && error.contains(data), "{command:?}: {error}");
         assert!(!mistyped.exists(), "{command:?}");
     }
+    // a key ring without a database, as a node on PostgreSQL has it that is not told where that is
+    let lone = folder.path().join("lone");
+    let data_of_lone = lone.to_str().expect("UTF-8");
+    succeed(&run(&["operator", "key", "create", "--name", "x", "--data", data_of_lone]));
+    std::fs::remove_file(lone.join("claviger.db")).expect("removed");
+    let error = fail(&run(&["doctor", "--data", data_of_lone]));
+    assert!(error.contains("--database") && !lone.join("claviger.db").exists(), "{error}");
+    // a folder in which anybody may put another key ring
+    std::fs::set_permissions(&lone, std::fs::Permissions::from_mode(0o777)).expect("changed");
+    let error = fail(&run(&["doctor", "--data", data_of_lone]));
+    assert!(error.contains("mode 0777"), "{error}");
     // but one that prepares one does, and says so
     let made = run(&["operator", "key", "create", "--name", "x", "--data", data]);
     assert!(String::from_utf8_lossy(&made.stderr).contains("there was no installation") && made.status.success(), "{made:?}");

@@ -143,6 +143,12 @@ impl Format {
         self.has_own_tag(public_id).then_some(Parts { public_id })
     }
 
+    /// Whether `text` begins like all that is made here, secrets among it.
+    #[must_use]
+    pub fn begins(&self, text: &str) -> bool {
+        text.strip_prefix(self.prefix.as_str()).is_some_and(|rest| rest.starts_with('_'))
+    }
+
     fn body_of<'a>(&self, purpose: Purpose, text: &'a str) -> Option<&'a str> {
         text.strip_prefix(self.prefix.as_str())?.strip_prefix('_')?.strip_prefix(purpose.word())?.strip_prefix('_')
     }

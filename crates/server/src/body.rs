@@ -56,15 +56,16 @@ pub(crate) fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
         return Err(FieldError::new("#".into(), "wrong_type", "The body must be a JSON object.").into());
     }
     let mut deserializer = serde_json::Deserializer::from_slice(bytes);
-    let value = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| refused(&error))?;
+    let value = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| refused(&error, bytes))?;
     deserializer.end().map_err(|_| Problem::new(Code::JsonMalformed, "There is more after the JSON value."))?;
     Ok(value)
 }
 
 /// serde's own message repeats the value it did not like, which may be a secret: only its kind and the place are told.
-fn refused(error: &serde_path_to_error::Error<serde_json::Error>) -> Problem {
+fn refused(error: &serde_path_to_error::Error<serde_json::Error>, bytes: &[u8]) -> Problem {
     let inner = error.inner();
-    if !inner.is_data() {
+    // a null where a word is wanted is called bad syntax, too
+    if !inner.is_data() && serde_json::from_slice::<serde::de::IgnoredAny>(bytes).is_err() {
         return Problem::new(Code::JsonMalformed, format!("The JSON breaks off or goes wrong at line {}, column {}.", inner.line(), inner.column()));
     }
     let message = inner.to_string();

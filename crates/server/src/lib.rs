@@ -17,10 +17,12 @@ mod console;
 mod legacy;
 mod metrics;
 mod oauth;
+mod openapi;
 mod request;
 mod router;
 mod sharded;
 mod tokens;
 
-pub use router::{PUBLIC, gateway, openapi, public};
+pub use openapi::openapi;
+pub use router::{PUBLIC, gateway, public};
 pub use tokens::Tokens;

@@ -40,7 +40,10 @@ pub(crate) async fn surround(app: App, mut request: Request, next: Next, render:
     let method = request.method().clone();
     request.extensions_mut().insert(Context { request_id: request_id.clone(), source });
     let (mut response, settled) = cluster::telling(LATER.iter().any(|ours| route.starts_with(ours)), next.run(request)).await;
-    if let Some(problem) = response.extensions_mut().remove::<Problem>() {
+    if let Some(mut problem) = response.extensions_mut().remove::<Problem>() {
+        if problem.status == 503 && settled.is_some() {
+            "The change was made; how things stand now cannot be said. Look again in a moment.".clone_into(&mut problem.detail);
+        }
         if let Some(internal) = &problem.internal {
             tracing::error!(%request_id, %route, code = problem.code, %internal, "a request failed");
         }
@@ -142,7 +145,8 @@ pub(crate) fn request_id_from<'a>(app: &App, given: Option<&'a str>) -> Cow<'a, 
         (1..=128).contains(&text.len()) && text.bytes().fold(true, |all, b| all & own(b))
     };
     match given {
-        Some(given) if sane(given) => Cow::Borrowed(given),
+        // nor one that somebody took a key for: it would be logged
+        Some(given) if sane(given) && !app.format.begins(given) => Cow::Borrowed(given),
         _ => Cow::Owned(RequestId::new(app.clock.now(), &*app.chance).to_string()),
     }
 }

@@ -10,20 +10,12 @@ use axum::{
     response::IntoResponse,
     routing::{any, get, post},
 };
-use utoipa::{
-    OpenApi,
-    openapi::{
-        Object, RefOr, Required, Response, Type,
-        path::{ParameterBuilder, ParameterIn},
-        security::{HttpAuthScheme, HttpBuilder, SecurityScheme},
-    },
-};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
     api,
     app::App,
-    console, legacy, oauth,
+    console, legacy, oauth, openapi,
     problem::{Code, Problem},
     request, requests, traces, verify,
 };
@@ -41,7 +33,7 @@ pub const PUBLIC: [&str; 9] = [
     "/openapi.json",
 ];
 
-fn operator_routes() -> OpenApiRouter<App> {
+pub(crate) fn operator_routes() -> OpenApiRouter<App> {
     OpenApiRouter::new()
         .routes(routes!(api::accounts::create, api::accounts::list))
         .routes(routes!(api::accounts::show, api::accounts::update))
@@ -65,7 +57,7 @@ fn operator_routes() -> OpenApiRouter<App> {
 }
 
 /// Routes that a customer's own API keys call.
-fn key_routes() -> OpenApiRouter<App> {
+pub(crate) fn key_routes() -> OpenApiRouter<App> {
     OpenApiRouter::new()
         .routes(routes!(api::keys::list, api::keys::create))
         .routes(routes!(api::keys::show, api::keys::update, api::keys::delete))
@@ -73,7 +65,7 @@ fn key_routes() -> OpenApiRouter<App> {
         .routes(routes!(api::keys::history))
 }
 
-fn public_routes() -> OpenApiRouter<App> {
+pub(crate) fn public_routes() -> OpenApiRouter<App> {
     OpenApiRouter::new()
         .routes(routes!(oauth::json_token))
         .routes(routes!(oauth::oauth_token))
@@ -85,7 +77,7 @@ fn public_routes() -> OpenApiRouter<App> {
         .routes(routes!(legacy::call))
 }
 
-fn gateway_routes() -> OpenApiRouter<App> {
+pub(crate) fn gateway_routes() -> OpenApiRouter<App> {
     OpenApiRouter::new().routes(routes!(verify::api::verify)).routes(routes!(verify::batch::verify_batch)).routes(routes!(requests::api::report))
 }
 
@@ -152,87 +144,7 @@ async fn metrics(State(app): State<App>) -> impl IntoResponse {
 
 /// Written once: putting the document together costs more than anything else that a stranger can ask for.
 async fn openapi_json() -> Result<impl IntoResponse, Problem> {
-    static DOCUMENT: LazyLock<Option<Bytes>> = LazyLock::new(|| openapi().to_json().ok().map(Bytes::from));
+    static DOCUMENT: LazyLock<Option<Bytes>> = LazyLock::new(|| openapi::openapi().to_json().ok().map(Bytes::from));
     let document = DOCUMENT.clone().ok_or_else(|| Problem::internal("the OpenAPI document could not be written"))?;
     Ok(([(header::CONTENT_TYPE, "application/json")], document))
-}
-
-/// The public contract, as an OpenAPI 3.1 document.
-#[must_use]
-pub fn openapi() -> utoipa::openapi::OpenApi {
-    #[derive(OpenApi)]
-    #[openapi(info(title = "Claviger", description = "Management, token and verification API."))]
-    struct Document;
-
-    let (_, operator) = operator_routes().split_for_parts();
-    let (_, keys) = key_routes().split_for_parts();
-    let (_, public) = public_routes().split_for_parts();
-    let (_, gateway) = gateway_routes().split_for_parts();
-    let mut document = Document::openapi();
-    document.merge(secured(answering_later(operator), "operator_key"));
-    document.merge(secured(answering_later(keys), "api_key"));
-    document.merge(public);
-    document.merge(gateway);
-    declare_path_parameters(&mut document);
-    let operator_key = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).description(Some("An operator API key")).build();
-    let api_key = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).description(Some("A customer's API key; X-API-Key too")).build();
-    let client = HttpBuilder::new()
-        .scheme(HttpAuthScheme::Basic)
-        .description(Some("A client id and its secret; or `operator` and an operator API key"))
-        .build();
-    let components = document.components.get_or_insert_default();
-    components.add_security_scheme("operator_key", SecurityScheme::Http(operator_key));
-    components.add_security_scheme("api_key", SecurityScheme::Http(api_key));
-    components.add_security_scheme("client", SecurityScheme::Http(client));
-    document
-}
-
-/// A template's `{id}` is a required parameter; the handlers' own extractors do not say so. What a handler declares itself stays as it is.
-fn declare_path_parameters(document: &mut utoipa::openapi::OpenApi) {
-    for (path, item) in &mut document.paths.paths {
-        let operations = [&mut item.get, &mut item.put, &mut item.post, &mut item.delete, &mut item.patch];
-        for operation in operations.into_iter().flatten() {
-            let own = operation.parameters.take().unwrap_or_default();
-            let names = path.split('{').skip(1).filter_map(|rest| rest.split('}').next());
-            let is_own =
-                |name: &&str| own.iter().any(|own| matches!(own, RefOr::T(own) if own.name == *name && own.parameter_in == ParameterIn::Path));
-            let declared = names.filter(|name| !is_own(name)).map(|name| {
-                let text = Object::builder().schema_type(Type::String).build();
-                RefOr::T(ParameterBuilder::new().name(name).parameter_in(ParameterIn::Path).required(Required::True).schema(Some(text)).build())
-            });
-            let declared: Vec<_> = declared.collect();
-            let all: Vec<_> = declared.into_iter().chain(own).collect();
-            operation.parameters = (!all.is_empty()).then_some(all);
-        }
-    }
-}
-
-/// `part`, with what `--revocation-wait bounded` makes of the answer to a change: see `request.rs`.
-fn answering_later(mut part: utoipa::openapi::OpenApi) -> utoipa::openapi::OpenApi {
-    const LATER: &str = "With `--revocation-wait bounded`: done, and true on every node at `Effective-At` at the latest; \
-                         `Revocation-Complete: false`. The body is that of 200, if there is one";
-    for item in part.paths.paths.values_mut() {
-        for operation in [&mut item.put, &mut item.post, &mut item.delete, &mut item.patch].into_iter().flatten() {
-            let responses = &mut operation.responses.responses;
-            if let Some(RefOr::T(done)) = responses.get("200").or_else(|| responses.get("204")) {
-                let mut later = done.clone();
-                LATER.clone_into(&mut later.description);
-                responses.insert("202".to_owned(), RefOr::T(later));
-            }
-        }
-    }
-    part
-}
-
-/// `part`, every operation of which asks for the scheme `name`, and answers 401 without it.
-fn secured(mut part: utoipa::openapi::OpenApi, name: &str) -> utoipa::openapi::OpenApi {
-    for item in part.paths.paths.values_mut() {
-        let operations = [&mut item.get, &mut item.put, &mut item.post, &mut item.delete, &mut item.patch];
-        for operation in operations.into_iter().flatten() {
-            operation.security = Some(vec![utoipa::openapi::security::SecurityRequirement::new::<_, [&str; 0], &str>(name, [])]);
-            let refused = || RefOr::T(Response::new("No credential, or one that is not accepted; with `WWW-Authenticate`"));
-            operation.responses.responses.entry("401".to_owned()).or_insert_with(refused);
-        }
-    }
-    part
 }

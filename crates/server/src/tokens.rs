@@ -9,7 +9,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::keyring::KeyRing;
 
-/// How long a token lives, in seconds.
+/// How long a token lives at most, in seconds.
 pub(crate) const LIFETIME: i64 = 3600;
 
 /// The most tokens remembered; past it, the memory begins anew.
@@ -91,15 +91,15 @@ impl Tokens {
         &self.jwks
     }
 
-    /// A token for the credential `public_id`, given for this secret of it.
-    pub fn issue(&self, public_id: &str, secret: SecretId, scope: String, jti: String, now: Timestamp) -> Option<String> {
+    /// A token for the credential `public_id`, given for this secret of it; `lifetime` in seconds.
+    pub fn issue(&self, public_id: &str, secret: SecretId, scope: String, jti: String, now: Timestamp, lifetime: i64) -> Option<String> {
         let claims = Claims {
             iss: self.issuer.clone(),
             aud: self.issuer.clone(),
             sub: public_id.to_owned(),
             client_id: public_id.to_owned(),
             iat: now.seconds(),
-            exp: now.seconds() + LIFETIME,
+            exp: now.seconds() + lifetime,
             jti,
             scope,
             secret,

@@ -21,16 +21,21 @@ pub(crate) async fn load(read: &mut impl Read) -> Result<(Option<String>, i64), 
 }
 
 impl Tx {
-    /// Puts `text` in the place of whatever catalogue there was.
+    /// Puts `text` in the place of this catalogue. False when there is another one by now.
     ///
     /// # Errors
     /// When the database is not available.
-    pub async fn set_catalogue(&mut self, text: &str, now: Timestamp) -> Result<(), StoreError> {
-        self.execute(
-            "INSERT INTO catalogue (one, text, set_at) VALUES (1, $1, $2) ON CONFLICT (one) DO UPDATE SET text = excluded.text, set_at = excluded.set_at",
-            &[text.into(), now.into()],
-        )
-        .await
-        .map(|_| ())
+    pub async fn replace_catalogue(&mut self, old: Option<&str>, text: &str, now: Timestamp) -> Result<bool, StoreError> {
+        let replaced = match old {
+            Some(old) => {
+                self.execute("UPDATE catalogue SET text = $1, set_at = $2 WHERE one = 1 AND text = $3", &[text.into(), now.into(), old.into()])
+                    .await?
+            }
+            None => {
+                let sql = "INSERT INTO catalogue (one, text, set_at) VALUES (1, $1, $2) ON CONFLICT (one) DO NOTHING";
+                self.execute(sql, &[text.into(), now.into()]).await?
+            }
+        };
+        Ok(replaced == 1)
     }
 }

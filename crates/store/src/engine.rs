@@ -105,6 +105,30 @@ impl Store {
         }
     }
 
+    /// To be called last, by who serves from it: leaves one whole file behind, where the database is a file.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub async fn close(&self) -> Result<(), StoreError> {
+        match &self.engine {
+            Engine::Sqlite(sqlite) => sqlite.empty_log().await,
+            Engine::Postgres(_) => Ok(()),
+        }
+    }
+
+    /// What is found damaged in the database's file, which is read from its beginning to its end; None: nothing, or a server looks after it.
+    ///
+    /// # Errors
+    /// When the database is not available.
+    pub async fn find_damage(&self) -> Result<Option<String>, StoreError> {
+        if self.is_shared() {
+            return Ok(None);
+        }
+        let rows = self.reader().await?.query("PRAGMA quick_check(1)", &[]).await?;
+        let found = rows.into_iter().next().ok_or_else(|| unexpected("a result"))?.text()?;
+        Ok((found != "ok").then_some(found))
+    }
+
     /// Whether other nodes can be on it.
     #[must_use]
     pub const fn is_shared(&self) -> bool {

@@ -56,6 +56,12 @@ impl Sqlite {
         })
         .await
     }
+
+    /// Moves what the log has into the database's own file, and empties the log: that file alone is all of it then, until the next write.
+    pub(crate) async fn empty_log(&self) -> Result<(), StoreError> {
+        let guard = self.writer.clone().lock_owned().await;
+        off_thread(move || guard.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())).map_err(|error| failed(&error))).await
+    }
 }
 
 fn prepare(connection: &Connection) -> Result<(), StoreError> {

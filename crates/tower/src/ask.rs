@@ -100,7 +100,7 @@ pub(crate) fn problem(status: StatusCode, text: &'static str) -> Response<Full<B
 pub(crate) struct Question(HeaderMap);
 
 impl Question {
-    pub(crate) fn about<B>(request: &Request<B>, client_ip: Option<IpAddr>) -> Self {
+    pub(crate) fn about<B>(request: &Request<B>, client_ip: Option<IpAddr>, secure: bool) -> Self {
         let mut fields = request.headers().clone();
         let host = fields.get(header::HOST).cloned();
         let told: Vec<HeaderName> = fields.keys().filter(|name| is_ours(name) || KEPT_BACK.contains(&name.as_str())).cloned().collect();
@@ -109,7 +109,9 @@ impl Question {
         }
         let host = host.or_else(|| request.uri().authority().and_then(|authority| HeaderValue::from_str(authority.as_str()).ok()));
         let target = request.uri().path_and_query().map_or("/", |target| target.as_str());
+        let secure = secure || request.uri().scheme() == Some(&http::uri::Scheme::HTTPS);
         let said = [
+            ("x-forwarded-proto", Some(HeaderValue::from_static(if secure { "https" } else { "http" }))),
             ("x-forwarded-method", HeaderValue::from_str(request.method().as_str()).ok()),
             ("x-forwarded-uri", HeaderValue::from_str(target).ok()),
             ("x-forwarded-host", host),
@@ -148,4 +150,17 @@ fn is_ours(name: &HeaderName) -> bool {
 /// As applications read it, to many of which `_` is `-`.
 fn spelt_out(name: &HeaderName) -> String {
     name.as_str().replace('_', "-")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_scheme_is_the_requests_own_or_what_the_service_was_told() {
+        for (uri, secure, scheme) in [("/x", false, "http"), ("/x", true, "https"), ("https://api.example.com/x", false, "https")] {
+            let request = Request::get(uri).header("x-forwarded-proto", "gopher").body(()).expect("a request");
+            assert_eq!(Question::about(&request, None, secure).0["x-forwarded-proto"], scheme, "{uri} {secure}");
+        }
+    }
 }

@@ -25,6 +25,7 @@ type FindClient = Arc<dyn Fn(&Extensions) -> Option<IpAddr> + Send + Sync>;
 pub struct VerifyLayer {
     hub: Hub,
     find_client: FindClient,
+    secure: bool,
 }
 
 impl std::fmt::Debug for VerifyLayer {
@@ -39,13 +40,21 @@ impl VerifyLayer {
     /// # Errors
     /// When that is no address.
     pub fn new(address: &str) -> Result<Self, http::uri::InvalidUri> {
-        Ok(Self { hub: Hub::new(address)?, find_client: Arc::new(|_| None) })
+        Ok(Self { hub: Hub::new(address)?, find_client: Arc::new(|_| None), secure: false })
     }
 
     /// How long a check may take until the answer is 503; two seconds when nothing is said.
     #[must_use]
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.hub.timeout = timeout;
+        self
+    }
+
+    /// Whether clients send their requests over TLS, which ends before this service. Without it that is known only where the request says so
+    /// itself, as over HTTP/2; signatures that cover `@scheme` or `@target-uri` (RFC 9421, section 2.2) depend on it.
+    #[must_use]
+    pub const fn secure(mut self, secure: bool) -> Self {
+        self.secure = secure;
         self
     }
 
@@ -92,7 +101,7 @@ where
         // the one that was ready is the one to call
         let ready = self.inner.clone();
         let mut inner = std::mem::replace(&mut self.inner, ready);
-        let question = Question::about(&request, (self.layer.find_client)(request.extensions()));
+        let question = Question::about(&request, (self.layer.find_client)(request.extensions()), self.layer.secure);
         let hub = self.layer.hub.clone();
         Box::pin(async move {
             match hub.ask(question).await {

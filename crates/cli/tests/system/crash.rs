@@ -145,6 +145,29 @@ fn sigterm_finishes_what_is_being_answered() {
     assert!(server.terminate().success());
 }
 
+/// A log that was left beside it would be read into whatever is put in its place.
+#[test]
+fn a_server_that_stops_leaves_one_file_and_another_can_be_put_in_its_place() {
+    let mut server = Server::start(&[]);
+    let office = BackOffice::of(&server);
+    office.corporate("Northwind");
+    assert!(server.terminate().success());
+    let (database, log) = (server.data().join("claviger.db"), server.data().join("claviger.db-wal"));
+    let assert_alone = || assert!(std::fs::metadata(&log).map_or(true, |log| log.len() == 0), "a log is left");
+    assert_alone();
+    let backup = std::fs::read(&database).expect("a database");
+    server.restart();
+    let office = BackOffice::of(&server);
+    office.corporate("Southwind");
+    assert!(server.terminate().success());
+    assert_alone();
+    std::fs::write(&database, backup).expect("restored");
+    server.restart();
+    let office = BackOffice::of(&server);
+    let listed = office.request("GET", "/v1/accounts").send().expect(200).text();
+    assert!(listed.contains("Northwind") && !listed.contains("Southwind"), "{listed}");
+}
+
 #[test]
 fn a_second_server_on_the_same_folder_is_refused() {
     let server = Server::start(&[]);

@@ -1,4 +1,5 @@
-//! `Authorization: Bearer <token>` (RFC 6750, section 2.1). Reading it only; the token's signature is the server's to check.
+//! `Authorization: Bearer <token>` (RFC 6750, section 2.1), and API keys under the names that others gave them (`ApiKey`, `Api-Key`). Reading
+//! only; a token's signature is the server's to check.
 
 /// The longest token that is looked at; ours have about 700 characters.
 const LONGEST: usize = 4096;
@@ -6,9 +7,19 @@ const LONGEST: usize = 4096;
 /// The token of an `Authorization` value, or None when it is of another scheme or not a `b64token`.
 #[must_use]
 pub fn parse(value: &[u8]) -> Option<&str> {
-    let (scheme, token) = value.split_at_checked(7)?;
+    behind(b"bearer ", value)
+}
+
+/// The same of `ApiKey` and `Api-Key`, which no RFC knows and many clients do.
+#[must_use]
+pub fn parse_key(value: &[u8]) -> Option<&str> {
+    behind(b"apikey ", value).or_else(|| behind(b"api-key ", value))
+}
+
+fn behind<'a>(scheme: &[u8], value: &'a [u8]) -> Option<&'a str> {
+    let (given, token) = value.split_at_checked(scheme.len())?;
     let token = trim_blanks(token);
-    let fits = scheme.eq_ignore_ascii_case(b"bearer ") && !token.is_empty() && token.len() <= LONGEST;
+    let fits = given.eq_ignore_ascii_case(scheme) && !token.is_empty() && token.len() <= LONGEST;
     if !fits || !is_b64token(token) {
         return None;
     }
@@ -50,6 +61,12 @@ mod tests {
         assert_eq!(parse(b"bearer  a.b.c "), Some("a.b.c"));
         for bad in [&b"Bearer"[..], b"Bearer ", b"Basic a.b.c", b"Bearer a b", b"Bearer a,b", b"Bearer \xff", b"", b"Bearer\ta.b.c"] {
             assert_eq!(parse(bad), None, "{bad:?}");
+        }
+        for good in [&b"ApiKey k_1"[..], b"Api-Key k_1", b"APIKEY  k_1 "] {
+            assert_eq!((parse_key(good), parse(good)), (Some("k_1"), None), "{good:?}");
+        }
+        for bad in [&b"ApiKey"[..], b"ApiKey ", b"Api_Key k_1", b"Bearer k_1", b"ApiKey k 1"] {
+            assert_eq!(parse_key(bad), None, "{bad:?}");
         }
         assert!(has_token_form("a.b.c") && !has_token_form("a.b") && !has_token_form("a") && !has_token_form("a.b.c.d"));
     }

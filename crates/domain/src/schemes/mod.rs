@@ -96,6 +96,9 @@ fn authorization(value: &[u8]) -> Presented<'_> {
     if let Some(token) = bearer::parse(value) {
         return if bearer::has_token_form(token) { Presented::Token(token) } else { Presented::Key(token) };
     }
+    if let Some(key) = bearer::parse_key(value) {
+        return Presented::Key(key);
+    }
     if let Some(pair) = basic::parse(value) {
         return Presented::Pair(pair);
     }

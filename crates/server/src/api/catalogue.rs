@@ -40,7 +40,7 @@ struct OperationView {
 /// Shows the catalogue in force.
 #[utoipa::path(get, operation_id = "show_catalogue", path = "/v1/catalogue", tag = "catalogue", responses((status = 200, body = CatalogueView), (status = 404, description = "There is none")))]
 pub(crate) async fn show(operator: Operator) -> Result<axum::Json<CatalogueView>, Problem> {
-    let catalogue = operator.app.index.catalogue().ok_or_else(Problem::not_found)?;
+    let catalogue = catalogue::current(&operator.app).await?.ok_or_else(Problem::not_found)?;
     let operation = |operation: &claviger_domain::catalogue::Operation| OperationView {
         method: operation.method.as_str(),
         path: operation.path.as_str().to_owned(),

@@ -22,7 +22,8 @@ use utoipa::{IntoParams, ToSchema};
 use super::{At, List, Paging, made, query_refused};
 use crate::{
     app::{
-        App, credentials,
+        App,
+        credentials::{self, AccessView, CredentialView},
         once::Once,
         standing::{self, Standing},
     },
@@ -121,6 +122,12 @@ impl KeyView {
             state: Some(Standing::of_listed(listed)).filter(|standing| *standing == Standing::Revoking),
             settles_by: standing::settles_by(app, listed).map(|at| at.to_string()),
         }
+    }
+
+    /// As a change has left it, which is not looked up again: whatever happens meanwhile, the change was made.
+    fn changed(self, after: CredentialView) -> Self {
+        let AccessView::Roles { roles } = after.access else { return self };
+        Self { owner: after.label, description: after.description, roles, settles_by: after.settles_by, ..self }
     }
 }
 
@@ -245,8 +252,9 @@ pub(crate) async fn update(caller: KeyCaller, At(id): At<CredentialId>, body: Js
     let grant = caller.permit_over(id).await?;
     let Update { owner, description } = body.value;
     let edit = Edit { email: owner, description, ..Edit::default() };
-    credentials::edit(&caller.app, &caller.context, &grant, id, edit).await.map_err(about_owner)?;
-    view(&caller, &grant, id).await.map(axum::Json)
+    let before = view(&caller, &grant, id).await?;
+    let after = credentials::edit(&caller.app, &caller.context, &grant, id, edit).await.map_err(about_owner)?;
+    Ok(axum::Json(before.changed(after)))
 }
 
 /// Deletes a key and detaches its roles. When it returns, no request with it is accepted.
@@ -282,8 +290,9 @@ pub(crate) async fn take_role(caller: KeyCaller, At((id, role)): At<(CredentialI
 
 async fn set_role(caller: &KeyCaller, id: CredentialId, role: &str, held: bool) -> Result<axum::Json<KeyView>, Problem> {
     let grant = caller.permit_over(id).await?;
-    credentials::set_role(&caller.app, &caller.context, &grant, id, role, held).await?;
-    view(caller, &grant, id).await.map(axum::Json)
+    let before = view(caller, &grant, id).await?;
+    let after = credentials::set_role(&caller.app, &caller.context, &grant, id, role, held).await?;
+    Ok(axum::Json(before.changed(after)))
 }
 
 /// Which events.

@@ -1,5 +1,5 @@
 //! The catalogue of operations: importing one, with what changes for whom known before it does.
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use claviger_domain::{
     catalogue::{Catalogue, RoleRules},
@@ -24,7 +24,14 @@ pub struct Import {
     pub report: String,
 }
 
+/// The catalogue in force: as the database has it, whatever this node has heard of it so far.
+pub(crate) async fn current(app: &App) -> Result<Option<Arc<Catalogue>>, Problem> {
+    app.index.catch_up().await?;
+    Ok(app.index.catalogue())
+}
+
 /// Puts the catalogue of an OpenAPI document in force, unless it is only a trial, or would widen a fine-grained credential and nobody accepts that.
+/// What it is compared with is what it replaces: where another is imported meanwhile, it is compared with that one.
 pub(crate) async fn import(
     app: &App,
     context: &Context,
@@ -34,9 +41,25 @@ pub(crate) async fn import(
     accept: bool,
 ) -> Result<Import, Problem> {
     let new = Catalogue::from_openapi(document).map_err(|error| Problem::new(Code::Invalid, error.to_string()))?;
-    let old = app.index.catalogue();
-    let empty = Catalogue::default();
+    loop {
+        if let Some(import) = try_import(app, context, grant, &new, trial, accept).await? {
+            return Ok(import);
+        }
+    }
+}
+
+/// None when another catalogue was imported meanwhile.
+async fn try_import(
+    app: &App,
+    context: &Context,
+    grant: &OperatorGrant,
+    new: &Catalogue,
+    trial: bool,
+    accept: bool,
+) -> Result<Option<Import>, Problem> {
     let mut reader = app.store.reader().await?;
+    let (stored, _) = reader.load_catalogue().await?;
+    let old = stored.as_deref().map(Catalogue::from_json).transpose().map_err(|error| Problem::internal(error.to_string()))?;
     let credentials = reader.list_limited_credentials().await?;
     let (mut rules, mut kinds) = (BTreeMap::<String, RoleRules>::new(), BTreeMap::new());
     for credential in &credentials {
@@ -55,19 +78,21 @@ pub(crate) async fn import(
         let rules = kinds.get(&credential.account_id).and_then(|kind| rules.get(kind)).unwrap_or(&none);
         (credential.public_id.clone(), &credential.access, rules)
     });
-    let changes = Catalogue::compare(old.as_deref().unwrap_or(&empty), &new, holders);
+    let changes = Catalogue::compare(&old.unwrap_or_default(), new, holders);
     let widens = changes.widens_fine_grained();
     let report = changes.to_string();
     if trial || (widens && !accept) {
-        return Ok(Import { imported: false, widens, report });
+        return Ok(Some(Import { imported: false, widens, report }));
     }
     let mut tx = app.store.begin().await?;
-    tx.set_catalogue(new.as_json(), app.clock.now()).await?;
+    if !tx.replace_catalogue(stored.as_deref(), new.as_json(), app.clock.now()).await? {
+        return Ok(None);
+    }
     let detail = json!({ "revision": new.revision(), "widens": widens });
     let event = app.event(context, grant.actor(), Action::CatalogueChanged, None, "catalogue", detail);
     let recorded = tx.record(&event).await?;
     app.commit(tx, recorded).await?;
-    Ok(Import { imported: true, widens, report })
+    Ok(Some(Import { imported: true, widens, report }))
 }
 
 /// Imports from the command line, where whoever can read the key ring is the operator.

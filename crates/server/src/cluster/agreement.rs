@@ -10,6 +10,14 @@ use crate::{app::App, config::Shown as _};
 /// Between looks at nodes that are set otherwise and may be dead.
 const PAUSE: Duration = Duration::from_millis(100);
 
+impl App {
+    /// What a node with these settings tells of them.
+    #[must_use]
+    pub fn agreement(&self) -> Agreement {
+        of(self)
+    }
+}
+
 /// What this node tells of its settings.
 pub(super) fn of(app: &App) -> Agreement {
     let settings = &app.settings;

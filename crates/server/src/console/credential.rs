@@ -281,7 +281,7 @@ fn may_edit(desk: &Desk, credential: &Credential) -> bool {
 
 pub(super) async fn edit_form(desk: Desk) -> Result<Page<CredentialPage>, Problem> {
     let found = find_if(&desk, |credential| may_edit(&desk, credential)).await?;
-    let form = form::to_edit(&desk, found.credential(), &Typed::of(found.credential()), None);
+    let form = form::to_edit(&desk, found.credential(), &Typed::of(found.credential()), None).await?;
     Ok(with_dialog(&desk, &found, CredentialDialog::Form(form)))
 }
 
@@ -295,7 +295,7 @@ pub(super) async fn edit(desk: Desk, sent: Sent) -> Result<Response, Problem> {
     match edited {
         Ok(_) => Ok(done(&desk, credential.id, "saved")),
         Err(problem) if problem.status == 422 => {
-            let dialog = CredentialDialog::Form(form::to_edit(&desk, credential, &typed, Some(&problem)));
+            let dialog = CredentialDialog::Form(form::to_edit(&desk, credential, &typed, Some(&problem)).await?);
             Ok(Page(StatusCode::UNPROCESSABLE_ENTITY, view(&desk, &found, None, Some(dialog))).into_response())
         }
         Err(problem) => Err(problem),

@@ -55,7 +55,7 @@ pub(super) async fn new(desk: Desk, Query(at): Query<At>) -> Result<Page<Credent
     let used = desk.app().store.reader().await?.count_credentials(desk.account().id).await?;
     let dialog = match desk.kind.credentials.active_limit {
         Some(limit) if used >= limit => limit_reached(&desk, limit),
-        _ => CredentialDialog::Form(form::to_create(&desk, &Typed::nothing(&desk, at.kind), None)),
+        _ => CredentialDialog::Form(form::to_create(&desk, &Typed::nothing(&desk, at.kind), None).await?),
     };
     show(&desk, At::default(), Some(dialog)).await.map(page)
 }
@@ -77,7 +77,7 @@ pub(super) async fn create(desk: Desk, sent: Sent) -> Result<Response, Problem> 
         Ok(created) if created.secret.is_none() => return Ok(see(&format!("{}?done=login-created", desk.href)).into_response()),
         Ok(created) => (StatusCode::OK, CredentialDialog::Created(shown_once(&desk, &created, &desk.href))),
         Err(problem) if problem.status == 422 => {
-            (StatusCode::UNPROCESSABLE_ENTITY, CredentialDialog::Form(form::to_create(&desk, &typed, Some(&problem))))
+            (StatusCode::UNPROCESSABLE_ENTITY, CredentialDialog::Form(form::to_create(&desk, &typed, Some(&problem)).await?))
         }
         Err(problem) if problem.code == Code::LimitReached.as_str() => {
             (StatusCode::CONFLICT, limit_reached(&desk, rules.active_limit.unwrap_or_default()))

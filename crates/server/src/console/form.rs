@@ -18,7 +18,7 @@ use super::{
     desk::{Desk, capital},
     view::{Choice, CredentialForm, Expiry, Hidden, KindChoice, Networks, ScopeChoice, ScopeGroup, Scopes, TextField},
 };
-use crate::problem::Problem;
+use crate::{app::catalogue, problem::Problem};
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 /// How long a credential lives: the choices.
@@ -204,7 +204,7 @@ fn text(name: &'static str, form: &'static str, label: &str, hint: &str, value: 
 }
 
 /// The form that creates.
-pub(super) fn to_create(desk: &Desk, typed: &Typed, problem: Option<&Problem>) -> CredentialForm {
+pub(super) async fn to_create(desk: &Desk, typed: &Typed, problem: Option<&Problem>) -> Result<CredentialForm, Problem> {
     let (rules, console) = (&desk.kind.credentials, &desk.kind.console);
     let chosen = match rules.kinds.as_slice() {
         [only] => Some(*only),
@@ -243,18 +243,18 @@ pub(super) fn to_create(desk: &Desk, typed: &Typed, problem: Option<&Problem>) -
         replays: offered.contains(&Kind::Hmac).then_some(typed.replays),
         ..CredentialForm::default()
     };
-    add_access(desk, &mut form, typed, problem);
+    add_access(desk, &mut form, typed, problem).await?;
     if rules.expiry {
         form.expiry = Some(expiry(typed, problem));
     }
     if rules.networks {
         form.networks = Some(networks(desk, typed, problem));
     }
-    form
+    Ok(form)
 }
 
 /// The form that changes a credential, of what can be changed.
-pub(super) fn to_edit(desk: &Desk, credential: &Credential, typed: &Typed, problem: Option<&Problem>) -> CredentialForm {
+pub(super) async fn to_edit(desk: &Desk, credential: &Credential, typed: &Typed, problem: Option<&Problem>) -> Result<CredentialForm, Problem> {
     let (rules, href) = (&desk.kind.credentials, format!("{}/{}", desk.href, credential.id));
     let may = |part| rules.edit.contains(&part);
     let mut form = CredentialForm {
@@ -271,7 +271,7 @@ pub(super) fn to_edit(desk: &Desk, credential: &Credential, typed: &Typed, probl
         form.texts.retain(|field| !["email", "name"].contains(&field.name));
     }
     if may(Part::Access) {
-        add_access(desk, &mut form, typed, problem);
+        add_access(desk, &mut form, typed, problem).await?;
     }
     if may(Part::Expiry) {
         form.expiry = Some(expiry(typed, problem));
@@ -279,7 +279,7 @@ pub(super) fn to_edit(desk: &Desk, credential: &Credential, typed: &Typed, probl
     if may(Part::Networks) {
         form.networks = Some(networks(desk, typed, problem));
     }
-    form
+    Ok(form)
 }
 
 /// The form that changes a chosen password.
@@ -315,7 +315,7 @@ fn label_fields(desk: &Desk, typed: &Typed, problem: Option<&Problem>, describab
     fields
 }
 
-fn add_access(desk: &Desk, form: &mut CredentialForm, typed: &Typed, problem: Option<&Problem>) {
+async fn add_access(desk: &Desk, form: &mut CredentialForm, typed: &Typed, problem: Option<&Problem>) -> Result<(), Problem> {
     let rules = &desk.kind.credentials;
     let choice = |level: &Level| {
         let (label, hint) = match level {
@@ -332,7 +332,7 @@ fn add_access(desk: &Desk, form: &mut CredentialForm, typed: &Typed, problem: Op
     let (about_access, about_scopes) = (error_at(problem, &["access"]), error_at(problem, &["scopes"]));
     form.access_error = about_access.clone().filter(|_| !unpicked);
     if rules.access.contains(&Level::FineGrained) {
-        let catalogue = desk.app().index.catalogue();
+        let catalogue = catalogue::current(desk.app()).await?;
         form.scopes = Some(scopes(catalogue.as_deref(), typed, about_scopes.or_else(|| about_access.filter(|_| unpicked))));
     }
     if rules.access.contains(&Level::Roles) {
@@ -345,6 +345,7 @@ fn add_access(desk: &Desk, form: &mut CredentialForm, typed: &Typed, problem: Op
         form.roles = rules.roles.iter().map(choice).collect();
         form.roles_error = error_at(problem, &["roles"]);
     }
+    Ok(())
 }
 
 /// The scopes of the catalogue by resource; a scope that was given and is no longer in it stays to be seen and taken away.

@@ -20,6 +20,9 @@ impl Caller {
     pub(super) async fn of(app: &App, context: &Context, headers: &HeaderMap, form: &mut Form) -> Result<Self, OauthError> {
         let mut fields = headers.get_all(header::AUTHORIZATION).iter();
         if let (Some(key), None) = (fields.next().and_then(|value| bearer::parse(value.as_bytes())), fields.next()) {
+            if form.names_a_client() {
+                return Err(OauthError::request("authenticate in one way only"));
+            }
             return Self::operator(app, key).await?.ok_or(OauthError::client());
         }
         let basic = basic(headers)?;

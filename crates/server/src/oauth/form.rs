@@ -35,6 +35,11 @@ impl Form {
         Ok(form)
     }
 
+    /// Whether a client is in it, or half of one.
+    pub(super) const fn names_a_client(&self) -> bool {
+        self.client_id.is_some() || self.client_secret.is_some()
+    }
+
     /// The client's id and secret, from Basic or from the form.
     pub(super) fn client(&mut self, basic: Option<(String, Plain)>) -> Result<(String, Plain), OauthError> {
         match (basic, self.client_id.take(), self.client_secret.take()) {

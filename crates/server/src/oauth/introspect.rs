@@ -5,7 +5,7 @@ use axum::{
     http::header,
     response::{IntoResponse, Response},
 };
-use claviger_domain::{id::AccountId, schemes::bearer::has_token_form, secret::Plain};
+use claviger_domain::{id::AccountId, schemes::bearer::has_token_form, secret::Plain, time::Timestamp};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -98,7 +98,7 @@ async fn state(app: &App, caller: &Caller, token: &Plain) -> Result<Option<Token
         }
         return Ok(Some(TokenState {
             token_type: Some("Bearer"),
-            exp: Some(claims.exp),
+            exp: Some(entry.ends_with(claims.secret).map_or(claims.exp, |end| end.seconds().min(claims.exp))),
             iat: Some(claims.iat),
             aud: Some(claims.aud.clone()),
             iss: Some(claims.iss.clone()),
@@ -110,7 +110,7 @@ async fn state(app: &App, caller: &Caller, token: &Plain) -> Result<Option<Token
     if !may_know(caller, entry.account_id) {
         return Ok(None);
     }
-    let exp = entry.expires_at().map(claviger_domain::time::Timestamp::seconds);
+    let exp = entry.expires_at().map(Timestamp::seconds);
     Ok(Some(TokenState { token_type: Some("ApiKey"), exp, ..of(&entry, entry.words().to_owned()) }))
 }
 

@@ -19,7 +19,7 @@ use crate::{
     problem::Problem,
     request::Context,
     tokens::LIFETIME,
-    verify::{CannotSay, authenticate_client},
+    verify::{CannotSay, Entry, authenticate_client},
 };
 
 /// A token (RFC 6749, section 5.1).
@@ -57,9 +57,8 @@ pub(crate) async fn json_token(
     let Exchange { client_id, client_secret } = exchange.value;
     let entry = authenticate_client(&app, &client_id, &client_secret, context.source).await.map_err(|CannotSay| Problem::cannot_say())?;
     let (entry, secret) = entry.ok_or_else(|| Problem { challenge: None, ..Problem::credential_invalid() })?;
-    let access_token =
-        issue(&app, entry.public_id(), secret, entry.words().to_owned()).ok_or_else(|| Problem::internal("a token could not be signed"))?;
-    Ok(answer(TokenAnswer { access_token, expires_in: LIFETIME, token_type: "Bearer", scope: None }))
+    let token = issue(&app, &entry, secret, entry.words().to_owned()).ok_or_else(|| Problem::internal("a token could not be signed"))?;
+    Ok(answer(token))
 }
 
 /// The standard form's request.
@@ -106,7 +105,7 @@ async fn exchange(app: &App, context: &Context, headers: &HeaderMap, query: Opti
         None => all,
         Some(asked) => {
             let within = all == "*" || asked.split(' ').all(|word| all.split(' ').any(|scope| scope == word));
-            let well_formed = asked.split(' ').all(|word| word == "*" || word.parse::<claviger_domain::access::Scope>().is_ok());
+            let well_formed = asked == "*" || asked.split(' ').all(|word| word.parse::<claviger_domain::access::Scope>().is_ok());
             if !within || !well_formed {
                 return Err(OauthError::bad("invalid_scope", "ask for scopes that this client has"));
             }
@@ -114,13 +113,17 @@ async fn exchange(app: &App, context: &Context, headers: &HeaderMap, query: Opti
         }
     };
     let scope = (form.scope.as_deref() != Some(&granted)).then(|| granted.clone());
-    let access_token = issue(app, entry.public_id(), secret, granted).ok_or(OauthError::cannot_say())?;
-    Ok(TokenAnswer { access_token, expires_in: LIFETIME, token_type: "Bearer", scope })
+    let token = issue(app, &entry, secret, granted).ok_or(OauthError::cannot_say())?;
+    Ok(TokenAnswer { scope, ..token })
 }
 
-fn issue(app: &App, public_id: &str, secret: SecretId, scope: String) -> Option<String> {
+/// A token that promises no longer life than its credential and its secret have.
+fn issue(app: &App, entry: &Entry, secret: SecretId, scope: String) -> Option<TokenAnswer> {
     let now = app.clock.now();
-    app.tokens.issue(public_id, secret, scope, RequestId::new(now, &*app.chance).to_string(), now)
+    let left = entry.ends_with(secret).map_or(LIFETIME, |end| end.seconds() - now.seconds());
+    let expires_in = left.clamp(1, LIFETIME);
+    let access_token = app.tokens.issue(entry.public_id(), secret, scope, RequestId::new(now, &*app.chance).to_string(), now, expires_in)?;
+    Some(TokenAnswer { access_token, expires_in, token_type: "Bearer", scope: None })
 }
 
 /// RFC 6749, section 5.1: neither the token nor its absence may be cached.

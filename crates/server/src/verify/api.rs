@@ -1,22 +1,25 @@
 //! `POST /v1/verify`: the same question, asked by any service in JSON.
-use std::{collections::BTreeMap, net::IpAddr};
+use std::{collections::BTreeMap, fmt, net::IpAddr};
 
-use axum::{
-    Extension,
-    extract::State,
-    http::StatusCode,
-    response::{IntoResponse, Response},
-};
+use axum::{Extension, Json, body::Body, extract::State, http::HeaderMap};
 use claviger_domain::{
     invalid::Invalid,
     judge::Refusal,
-    schemes::{self, Fields, signing::Body},
+    schemes::{self, Fields, signing},
 };
-use serde::{Deserialize, Serialize};
+use serde::{
+    Deserialize, Deserializer, Serialize,
+    de::{DeserializeOwned, MapAccess, Visitor},
+};
 use utoipa::ToSchema;
 
-use super::{Question as Judged, Rate, Verdict, reply, verify as judge};
-use crate::{app::App, body::Json, problem::Problem, request::Context};
+use super::{Demand, Question as Judged, Rate, Verdict, handed, reply, verify as judge};
+use crate::{
+    app::App,
+    body,
+    problem::{Code, Problem},
+    request::Context,
+};
 
 /// A request to judge, as the service received it.
 #[derive(Deserialize, ToSchema)]
@@ -26,8 +29,9 @@ pub(crate) struct Question {
     method: String,
     /// Path and query, as sent.
     path: String,
-    /// The header fields, each with its value or values.
-    headers: BTreeMap<String, Values>,
+    /// The header fields, each with its value or values. One that stands there twice has both.
+    #[schema(value_type = BTreeMap<String, Values>)]
+    headers: Headers,
     /// The body, in base64, where the service has it.
     body: Option<String>,
     /// Where the request came from.
@@ -56,7 +60,34 @@ enum Values {
     Several(Vec<String>),
 }
 
+/// By their names in lower case: two spellings of one name are two values of it, as is one name that stands there twice.
 struct Headers(BTreeMap<String, Vec<String>>);
+
+impl<'de> Deserialize<'de> for Headers {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Object;
+        impl<'de> Visitor<'de> for Object {
+            type Value = Headers;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object of header fields")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut object: A) -> Result<Headers, A::Error> {
+                let mut headers = BTreeMap::<String, Vec<String>>::new();
+                while let Some((name, values)) = object.next_entry::<String, Values>()? {
+                    let all = headers.entry(name.to_ascii_lowercase()).or_default();
+                    match values {
+                        Values::One(value) => all.push(value),
+                        Values::Several(values) => all.extend(values),
+                    }
+                }
+                Ok(Headers(headers))
+            }
+        }
+        deserializer.deserialize_map(Object)
+    }
+}
 
 impl Fields for Headers {
     fn values<'a>(&'a self, name: &str) -> impl Iterator<Item = &'a [u8]> {
@@ -150,27 +181,36 @@ pub(crate) struct Principal {
     post, path = "/v1/verify", tag = "verification", request_body = Question,
     responses((status = 200, description = "The verdict, allowed or refused", body = Answer), (status = 503, description = "Cannot say"))
 )]
-pub(crate) async fn verify(State(app): State<App>, Extension(context): Extension<Context>, question: Json<Question>) -> Result<Response, Problem> {
-    judged(&app, question.value, context.request_id).await.map(|answer| (StatusCode::OK, axum::Json(answer)).into_response())
+pub(crate) async fn verify(
+    State(app): State<App>,
+    Extension(context): Extension<Context>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Json<Answer>, Problem> {
+    let question = read(&headers, body).await?;
+    judged(&app, question, context.request_id).await.map(Json)
+}
+
+/// What is asked: questions hold what gateways hand over of a body, in base64.
+pub(super) async fn read<T: DeserializeOwned>(headers: &HeaderMap, body: Body) -> Result<T, Problem> {
+    if !body::is_of_type(headers, "application/json") {
+        return Err(Problem::new(Code::MediaType, "Send Content-Type: application/json."));
+    }
+    body::parse(&body::read_up_to(body, 2 * handed::LIMIT, "A question, or a batch of them, has at most 2 MiB.").await?)
 }
 
 /// The answer to one question.
 pub(super) async fn judged(app: &App, question: Question, request_id: String) -> Result<Answer, Problem> {
     let body = question.body.as_ref().map(|body| data_encoding::BASE64.decode(body.as_bytes()));
     let body = body.transpose().map_err(|_| Invalid::new("body", "not_base64", "The body must be base64, padded (RFC 4648, section 4)."))?;
-    let mut headers = BTreeMap::<String, Vec<String>>::new();
-    for (name, values) in question.headers {
-        // two spellings of one name are two values of it
-        let all = headers.entry(name.to_ascii_lowercase()).or_default();
-        match values {
-            Values::One(value) => all.push(value),
-            Values::Several(values) => all.extend(values),
-        }
+    if question.require.iter().any(|words| Demand::of(words).is_none()) {
+        return Err(Invalid::new("require", "demand_empty", "Each word demands something; leave the list empty where nothing is demanded.").into());
     }
-    let request = schemes::Request { method: &question.method, target: &question.path, fields: &Headers(headers), client_ip: question.client_ip };
     let require = question.require.join(" ");
-    let body = body.as_deref().map_or(Body::NotSeen, Body::Given);
-    Ok(match judge(app, &Judged { request, body, require: &require, secure: question.scheme == Scheme::Https, request_id: &request_id }).await {
+    let require = Demand::of(&require).unwrap_or_default();
+    let request = schemes::Request { method: &question.method, target: &question.path, fields: &question.headers, client_ip: question.client_ip };
+    let body = body.as_deref().map_or(signing::Body::NotSeen, signing::Body::Given);
+    Ok(match judge(app, &Judged { request, body, require, secure: question.scheme == Scheme::Https, request_id: &request_id }).await {
         Verdict::Allowed(allowed) => {
             let entry = &allowed.entry;
             let principal = Principal {

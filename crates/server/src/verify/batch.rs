@@ -1,5 +1,5 @@
 //! `POST /v1/verify:batch`: many questions in one request, each with its own answer. A bad one spoils no other.
-use axum::{Extension, Json, extract::State, http::HeaderMap};
+use axum::{Extension, Json, body::Body, extract::State, http::HeaderMap};
 use claviger_domain::invalid::Invalid;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -9,14 +9,12 @@ use super::api::{self, Answer, Question};
 use crate::{
     app::App,
     body,
-    problem::{Code, Problem},
+    problem::Problem,
     request::{self, Context},
 };
 
 /// The most questions in one request.
 const MOST: usize = 100;
-/// The largest request, in bytes.
-const LIMIT: usize = 1024 * 1024;
 
 /// Questions, answered in their order.
 #[derive(Deserialize, ToSchema)]
@@ -55,13 +53,9 @@ pub(crate) async fn verify_batch(
     State(app): State<App>,
     Extension(context): Extension<Context>,
     headers: HeaderMap,
-    body: axum::body::Body,
+    body: Body,
 ) -> Result<Json<Answers>, Problem> {
-    if !body::is_of_type(&headers, "application/json") {
-        return Err(Problem::new(Code::MediaType, "Send Content-Type: application/json."));
-    }
-    let bytes = body::read_up_to(body, LIMIT, "A batch has at most 1 MiB.").await?;
-    let Questions { questions } = body::parse(&bytes)?;
+    let Questions { questions } = api::read(&headers, body).await?;
     if questions.is_empty() || questions.len() > MOST {
         return Err(Invalid::new("questions", "wrong_count", "Send 1 to 100 questions.").into());
     }

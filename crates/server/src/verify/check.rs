@@ -6,7 +6,7 @@ use tonic::{body::Body as GrpcBody, server::Grpc};
 use tonic_prost::ProstCodec;
 
 use super::{
-    Question, Rate, envoy,
+    Demand, Question, Rate, envoy,
     fields::Sought,
     handed::HandedBody,
     reply::{self, CREDENTIALS, Denial, REQUEST_ID, Reply},
@@ -111,14 +111,16 @@ async fn judged(app: &App, check: CheckRequest) -> CheckResponse {
     let Some(fields @ Told { http, .. }) = &fields else {
         return written(Reply::not_asked_properly("The check tells of no HTTP request.", &request_id));
     };
-    if attributes.context_extensions.keys().any(|key| key != "require" && key.to_ascii_lowercase().starts_with("require")) {
+    let mistyped = attributes.context_extensions.keys().any(|key| key != "require" && key.to_ascii_lowercase().starts_with("require"));
+    let require = attributes.context_extensions.get("require").map_or(Some(Demand::default()), |words| Demand::of(words));
+    let Some(require) = require.filter(|_| !mistyped) else {
         return written(Reply::not_asked_properly("What a route needs stands in the context extension \"require\".", &request_id));
-    }
+    };
     let handed = if http.raw_body.is_empty() { http.body.as_bytes() } else { &http.raw_body };
     let question = Question {
         request: schemes::Request { method: &http.method, target: &http.path, fields, client_ip },
         body: envoy::body(fields, handed),
-        require: attributes.context_extensions.get("require").map_or("", String::as_str),
+        require,
         secure: http.scheme == "https",
         request_id: &request_id,
     };

@@ -226,6 +226,15 @@ impl Entry {
         self.proofs(now).any(|(proof, lives)| lives && proof.id == secret)
     }
 
+    /// When it ends for who was let in by this secret, as far as is known now: with itself, or with the secret.
+    pub(crate) fn ends_with(&self, secret: SecretId) -> Option<Timestamp> {
+        let of_secret = match &self.proofs {
+            Proofs::One(_) => None,
+            Proofs::Several(proofs) => proofs.iter().find(|(_, proof)| proof.id == secret).and_then(|(end, _)| *end),
+        };
+        self.expires_at().into_iter().chain(of_secret).min()
+    }
+
     fn password_proof(&self) -> Option<&Password> {
         // a password has no overlap: the old one ends when the new one is set
         let first = match &self.proofs {

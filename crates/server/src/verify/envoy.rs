@@ -58,8 +58,8 @@ pub(crate) async fn answer_envoy<B: HandedBody>(app: &App, request: Request<B>) 
         client_ip: client_ip(headers),
     };
     let body = self::body(&fields, &body);
-    let Ok(require) = fields.told_or("x-claviger-require", "") else {
-        return Reply::not_asked_properly("X-Claviger-Require may be sent once.", &request_id).into_http();
+    let Ok(require) = fields.demand("x-claviger-require") else {
+        return Reply::not_asked_properly("X-Claviger-Require may be sent once, and names what the route needs.", &request_id).into_http();
     };
     let reply =
         reply::reply(app, &Question { request, body, require, secure: fields.told("x-forwarded-proto") == Some("https"), request_id: &request_id })

@@ -4,6 +4,8 @@ use std::fmt;
 use claviger_domain::schemes::{Fields, Repeated, only};
 use hyper::{HeaderMap, header::HeaderValue};
 
+use super::Demand;
+
 /// The header fields of a request. Those that every verification asks for are found in one pass over what was sent: most of them are absent,
 /// and what is absent then costs nothing.
 #[derive(Clone, Copy)]
@@ -102,6 +104,15 @@ impl<'a> HeaderFields<'a> {
     /// When it is there and cannot be read in one way.
     pub(super) fn told_or(&self, name: &str, absent: &'a str) -> Result<&'a str, Repeated> {
         self.one(name)?.map_or(Ok(absent), |value| std::str::from_utf8(value).map_err(|_| Repeated))
+    }
+
+    /// What is demanded in the field called `name`; nothing where it is absent.
+    ///
+    /// # Errors
+    /// When it is there and demands nothing, or cannot be read in one way.
+    pub(super) fn demand(&self, name: &str) -> Result<Demand<'a>, Repeated> {
+        let Some(value) = self.one(name)? else { return Ok(Demand::default()) };
+        std::str::from_utf8(value).ok().and_then(Demand::of).ok_or(Repeated)
     }
 
     #[inline(always)]

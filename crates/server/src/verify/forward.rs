@@ -9,7 +9,7 @@ use http_body_util::Full;
 use hyper::{HeaderMap, Request, Response};
 
 use super::{
-    HeaderFields, Question,
+    Demand, HeaderFields, Question,
     handed::{self, HandedBody},
     reply::{self, Reply},
 };
@@ -39,12 +39,10 @@ pub(crate) async fn answer_forward<B: HandedBody>(app: &App, request: Request<B>
         return Reply::not_asked_properly("The address of the check takes ?require= and what the route needs, and nothing else.", &request_id)
             .into_http();
     };
-    reply::reply(
-        app,
-        &Question { request, body, require: &require, secure: fields.told("x-forwarded-proto") == Some("https"), request_id: &request_id },
-    )
-    .await
-    .into_http()
+    let require = Demand::of(&require).unwrap_or_default();
+    reply::reply(app, &Question { request, body, require, secure: fields.told("x-forwarded-proto") == Some("https"), request_id: &request_id })
+        .await
+        .into_http()
 }
 
 /// The last address in `X-Forwarded-For`: the one that the gateway itself has seen. Those before it are hearsay.
@@ -63,7 +61,7 @@ fn required(query: Option<&str>, clients: Option<&str>) -> Option<String> {
         let seems_to = |(name, _): &(String, String)| name.to_ascii_lowercase().starts_with("require");
         return (!pairs.iter().any(seems_to)).then(String::new);
     }
-    let demands = pairs.into_iter().map(|(name, value)| (name == "require" && !value.trim().is_empty()).then_some(value));
+    let demands = pairs.into_iter().map(|(name, value)| (name == "require" && Demand::of(&value).is_some()).then_some(value));
     Some(demands.collect::<Option<Vec<_>>>()?.join(" "))
 }
 
@@ -95,7 +93,9 @@ mod tests {
         assert_eq!(required(Some("require=a:b%20c:d&require=e:f"), Some("page=1")).as_deref(), Some("a:b c:d e:f"));
         assert_eq!(required(None, None).as_deref(), Some(""));
         assert_eq!(required(None, Some("require=a:b")).as_deref(), Some(""));
-        for mistaken in ["requires=a:b", "REQUIRE=a:b", "require=", "require=%20", "require", "require=a:b&x=y"] {
+        for mistaken in
+            ["requires=a:b", "REQUIRE=a:b", "require=", "require=%20", "require=%2C+,", "require=a:b&require=,", "require", "require=a:b&x=y"]
+        {
             assert_eq!(required(Some(mistaken), None), None, "{mistaken}");
         }
     }

@@ -6,7 +6,7 @@ use hyper::body::Body;
 use crate::problem::{Code, Problem};
 
 /// The largest body that is read for a check, in bytes.
-const LIMIT: usize = 1024 * 1024;
+pub(super) const LIMIT: usize = 1024 * 1024;
 
 /// A body of whatever server.
 pub(crate) trait HandedBody: Body<Data = Bytes, Error: Into<Box<dyn std::error::Error + Send + Sync>> + Send> + Send + Unpin {}

@@ -149,6 +149,23 @@ impl Allowed {
     }
 }
 
+/// The scopes that a gateway demands for a route; none by default.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Demand<'a>(&'a str);
+
+impl<'a> Demand<'a> {
+    /// Words divided by blanks or commas. None where there is no word: what was to be demanded and got lost must not be taken for no demand.
+    #[must_use]
+    pub fn of(text: &'a str) -> Option<Self> {
+        let demand = Self(text);
+        demand.words().next().is_some().then_some(demand)
+    }
+
+    fn words(self) -> impl Iterator<Item = &'a str> {
+        self.0.split([' ', ',']).filter(|word| !word.is_empty())
+    }
+}
+
 /// A request to judge, with what only some gateways know.
 #[derive(Clone, Copy, Debug)]
 pub struct Question<'a, F> {
@@ -156,8 +173,8 @@ pub struct Question<'a, F> {
     pub request: Request<'a, F>,
     /// Its body, as far as the gateway has it.
     pub body: Body<'a>,
-    /// Scopes that the gateway demands for this route, joined by blanks; empty: none.
-    pub require: &'a str,
+    /// What the gateway demands for this route.
+    pub require: Demand<'a>,
     /// Whether the client sent it over TLS, as far as the gateway says.
     pub secure: bool,
     /// This verification's id.
@@ -338,7 +355,7 @@ fn may_call<F: Fields>(app: &App, kind: &Kind, allowed: &Allowed, question: &Que
     if everything && access == &Access::Full {
         return Ok(());
     }
-    let demanded: Vec<&str> = question.require.split([' ', ',']).filter(|word| !word.is_empty()).collect();
+    let demanded: Vec<&str> = question.require.words().collect();
     let lacking: Vec<&str> = demanded.iter().copied().filter(|word| !everything && !held(word)).collect();
     if !lacking.is_empty() {
         return Err(No::Lacking(lacking.join(" ")));

@@ -4,7 +4,7 @@ use std::{borrow::Cow, sync::LazyLock};
 use bytes::Bytes;
 use claviger_domain::{
     judge::Refusal,
-    schemes::{self, Fields, Presented},
+    schemes::{self, Fields, Presented, signing::Body},
 };
 use http_body_util::Full;
 use hyper::{
@@ -67,7 +67,7 @@ pub(crate) async fn reply<F: Fields>(app: &App, question: &Question<'_, F>) -> R
 }
 
 async fn judged<F: Fields>(app: &App, question: &Question<'_, F>, moment: Moment) -> Reply {
-    if passes_as_preflight(app, &question.request) {
+    if passes_as_preflight(app, question) {
         return Reply::Yes(Identity::nobody(question.request_id), None);
     }
     match verify_at(app, question, moment).await {
@@ -191,14 +191,18 @@ pub(super) const fn retry_after(refusal: Refusal) -> Option<u32> {
 
 /// Whether it is a browser's preflight (Fetch standard, section 3.3) which the operator lets through: it never carries a credential, and
 /// what carries one is judged.
-fn passes_as_preflight<F: Fields>(app: &App, request: &schemes::Request<'_, F>) -> bool {
-    let has = |name| matches!(request.fields.single(name), Ok(Some(_)));
-    request.method == "OPTIONS"
+fn passes_as_preflight<F: Fields>(app: &App, question: &Question<'_, F>) -> bool {
+    let fields = question.request.fields;
+    let says = |name| matches!(fields.single(name), Ok(Some(value)) if !value.is_empty());
+    let is_without = |name| fields.values(name).next().is_none();
+    question.request.method == "OPTIONS"
         && app.settings.preflight == Some(Preflight::Pass)
-        && !has("signature")
-        && has("origin")
-        && has("access-control-request-method")
-        && matches!(schemes::present(request.fields), Presented::Nothing)
+        && says("origin")
+        && says("access-control-request-method")
+        && is_without("signature")
+        && is_without("signature-input")
+        && matches!(schemes::present(fields), Presented::Nothing)
+        && matches!(question.body, Body::NotSeen | Body::Given(b""))
 }
 
 /// Who sent a request, as the answer's header fields: every one of [`IDENTITY`], in its order, and none of them empty, for what we do not set, a

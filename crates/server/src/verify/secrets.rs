@@ -60,7 +60,8 @@ pub(super) async fn key(app: &App, purpose: Purpose, text: &str, moment: Moment)
     prove(app, (Kind::ApiKey, public_id), in_memory, secret_part(text), is_ours, moment.now).await
 }
 
-/// A pair is a Basic key and its secret, or a legacy username and password. A signing key presented so is refused: its secret must not travel.
+/// A pair is a Basic key and its secret, a legacy username and password, or a whole API key in one half. A signing key presented so is refused:
+/// its secret must not travel.
 pub(super) async fn pair(app: &App, pair: &Pair, client_ip: Option<IpAddr>, moment: Moment) -> Result<Proven<'static>, No> {
     let (user, secret) = (pair.user(), pair.password());
     let in_memory = app.index.in_memory(user, moment.reading)?;
@@ -69,7 +70,20 @@ pub(super) async fn pair(app: &App, pair: &Pair, client_ip: Option<IpAddr>, mome
         let is_ours = || (!was_found || has_own_name()) && app.format.is_secret(secret);
         return prove(app, (Kind::Basic, user), in_memory, secret, is_ours, moment.now).await.map(Proven::from);
     }
+    if let Some(text) = key_in(app, user, secret) {
+        return key(app, Purpose::ApiKey, text, moment).await.map(Proven::from);
+    }
     Box::pin(password(app, user, &Plain::new(secret.to_owned()), client_ip)).await.map(Proven::from)
+}
+
+/// The API key that stands in a pair, as clients send it that know only pairs: as the user without a password, or as the password of whomever.
+fn key_in<'a>(app: &App, user: &'a str, secret: &'a str) -> Option<&'a str> {
+    let is_key = |text| app.format.public_part(Purpose::ApiKey, text).is_some();
+    match (is_key(user), is_key(secret)) {
+        (true, false) => secret.is_empty().then_some(user),
+        (false, true) => Some(secret),
+        _ => None,
+    }
 }
 
 /// A legacy username and password of a living credential. What was right before is known by its fast hash; everything else, the right password

@@ -94,5 +94,10 @@ async fn a_batch_has_1_to_100_questions_and_nothing_else() {
     }
     ask(&world, "{".into()).await.assert_problem(400, "json_malformed");
     ask(&world, json!({ "questions": [], "more": 1 }).to_string()).await.assert_problem(422, "invalid");
-    ask(&world, format!("{{\"questions\": [\"{}\"]}}", "x".repeat(1024 * 1024))).await.assert_problem(413, "body_too_large");
+    ask(&world, format!("{{\"questions\": [\"{}\"]}}", "x".repeat(2 * 1024 * 1024))).await.assert_problem(413, "body_too_large");
+    // as much of a body as gateways hand over can be asked about, alone too
+    let with_body = json!({ "method": "POST", "path": "/", "headers": {}, "body": data_encoding::BASE64.encode(&vec![7; 1024 * 1024]) });
+    assert_eq!(world.ask(with_body.clone()).await.status, 200);
+    assert_eq!(ask(&world, json!({ "questions": [with_body] }).to_string()).await.status, 200);
+    world.ask_in_text(" ".repeat(2 * 1024 * 1024 + 1)).await.assert_problem(413, "body_too_large");
 }

@@ -1,7 +1,8 @@
 //! A node and its lease: without one it cannot say, and every change tells since when it is true.
 use std::{pin::Pin, time::Duration};
 
-use claviger_server::config::Partial;
+use axum::http::Method;
+use claviger_server::{cluster::Mode, config::Partial};
 use claviger_store::lease::Node;
 use claviger_testkit::{
     postgres::{Cluster, Fsync},
@@ -81,6 +82,40 @@ async fn a_node_that_finds_revisions_missing_cannot_say_until_another_epoch_is_b
     for node in [&world, &fresh] {
         node.app.index.catch_up().await.expect("the database is there");
         assert_eq!((verify(node).await, ready(node).await.status), (200, 200));
+    }
+}
+
+/// Who compares an import with what it remembers tells the operator that nothing widens, and widens.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_catalogue_is_shown_and_compared_as_the_database_has_it_whichever_node_put_it_there() {
+    let world = World::postgres().await;
+    let account = world.account("business", "Acme").await;
+    let wish = json!({ "kind": "api_key", "name": "x", "access": { "level": "fine_grained", "scopes": ["orders:read"] } });
+    assert_eq!(world.operator().post(&format!("/v1/accounts/{account}/credentials"), wish).await.status, 201);
+    // it asks the database for each verification, and hears of nothing in between
+    let other = world.beside(Partial { revocation: Some(Mode::Direct), ..Partial::default() }).await;
+    let needing = |scope: &str| {
+        format!(
+            "openapi: 3.1.0\ninfo: {{ title: Orders, version: '1' }}\npaths:\n  /orders:\n    delete: {{ security: [{{ oauth: ['{scope}'] }}], responses: {{}} }}\n\
+             components: {{ securitySchemes: {{ oauth: {{ type: oauth2, flows: {{ clientCredentials: {{ tokenUrl: /t, scopes: {{ '{scope}': x }} }} }} }} }} }}"
+        )
+    };
+    let (wide, narrow) = (needing("orders:read"), needing("admin:all"));
+    let import = async |at: &World, query: &str, document: &str| {
+        at.operator().send(Method::PUT, &format!("/v1/catalogue{query}"), Some("application/yaml"), document.into()).await.status
+    };
+    let scopes = async |at: &World| at.operator().get("/v1/catalogue").await.json()["operations"][0]["scopes"].clone();
+    for round in 0..8 {
+        assert_eq!(import(&world, "?accept=true", &wide).await, 200);
+        assert_eq!(scopes(&other).await, json!([["orders:read"]]));
+        if round == 0 {
+            assert_eq!(import(&world, "", &narrow).await, 200);
+            assert_eq!(import(&other, "", &wide).await, 409, "it would widen");
+        } else {
+            let both = tokio::join!(import(&world, "", &narrow), import(&other, "", &wide));
+            assert!(both.0 == 200 && [200, 409].contains(&both.1), "{both:?}");
+        }
+        assert_eq!(scopes(&other).await, json!([["admin:all"]]), "what narrows is in force, whatever came first");
     }
 }
 

@@ -38,6 +38,13 @@ async fn the_openapi_document_is_served_and_is_3_1_with_every_operation_named_an
             let parameters = operation["parameters"].as_array().map_or(&[][..], Vec::as_slice);
             let different: BTreeSet<String> = parameters.iter().map(|given| format!("{} {}", given["in"], given["name"])).collect();
             assert_eq!(different.len(), parameters.len(), "{place} declares a parameter twice: {parameters:?}");
+            let answers = operation["responses"].as_object().expect("answers");
+            for (status, answer) in answers {
+                assert!(answer["description"].as_str().is_some_and(|text| !text.is_empty()), "{place} {status} has no description");
+                let is_refusal = status.starts_with(['4', '5']) || status == "default";
+                assert!(!is_refusal || answer["content"].is_object(), "{place} {status} has no body");
+            }
+            assert!(answers.contains_key("default"), "{place}");
             let is_secured = operation.get("security").is_some();
             assert!(is_secured || !path.starts_with("/v1/") || gateway.contains(&path.as_str()), "{place} asks for no credential");
             assert_eq!(is_secured || path == "/auth/token", operation["responses"].get("401").is_some(), "{place} and 401");

@@ -83,7 +83,7 @@ on_both_engines! {
         world.change(&partner, json!({ "status": "suspended" })).await;
         // signed by us, for a client that never was
         let unknown = world.app.format.public_id(Purpose::Client, &OsChance);
-        let of_nobody = world.app.tokens.issue(&unknown, SecretId::from_bytes([7; 16]), "*".into(), "jti".into(), world.app.clock.now()).expect("signed");
+        let of_nobody = world.app.tokens.issue(&unknown, SecretId::from_bytes([7; 16]), "*".into(), "jti".into(), world.app.clock.now(), 3600).expect("signed");
         tokens.push(("unknown id", acme.clone(), of_nobody));
         let good = world.token(&living).await;
         tokens.push(("bad signature", acme.clone(), format!("{}AAAA", &good[..good.len() - 4])));

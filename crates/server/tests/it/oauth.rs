@@ -155,6 +155,7 @@ async fn errors_of_the_standard_form_are_those_of_rfc_6749() {
         ("a parameter smuggled into the id", Some(&basic(&format!("x&y={id}"), secret)), grant.into(), 401, "invalid_client"),
         ("a parameter smuggled into the secret", Some(&basic(id, &format!("x&y={secret}"))), grant.into(), 401, "invalid_client"),
         ("no scope", Some(&good), format!("{grant}&scope=nonsense"), 400, "invalid_scope"),
+        ("everything and a word", Some(&good), format!("{grant}&scope=orders:read+*"), 400, "invalid_scope"),
         ("an empty word", Some(&good), format!("{grant}&scope=orders:read++orders:write"), 400, "invalid_scope"),
     ] {
         let caller = world.anyone();

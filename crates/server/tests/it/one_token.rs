@@ -114,6 +114,11 @@ async fn who_asks_must_be_proven_and_may_end_only_its_own() {
         assert!(answer.header("www-authenticate").starts_with("Basic "), "{answer:?}");
         let answer = world.anyone().with("authorization", &by(&made)).form(path, &[]).await;
         assert_eq!((answer.status, &answer.json()["error"]), (400, &json!("invalid_request")), "{answer:?}");
+        let operator = format!("Bearer {}", world.operator_key);
+        for more in [("client_id", "operator"), ("client_id", made.public_id.as_str()), ("client_secret", "x")] {
+            let answer = world.anyone().with("authorization", &operator).form(path, &[("token", &token), more]).await;
+            assert_eq!((answer.status, &answer.json()["error"]), (400, &json!("invalid_request")), "two ways at once: {more:?} {answer:?}");
+        }
         let answer = world.anyone().with("authorization", &by(&made)).form(&format!("{path}?token={token}"), &[("token", &token)]).await;
         assert_eq!(answer.status, 400, "{answer:?}");
     }

@@ -119,7 +119,7 @@ async fn a_token_that_another_key_signed_or_none_is_refused() {
 
     // another installation, the same issuer and the same client id
     let other = World::sqlite().await;
-    let foreign = other.app.tokens.issue(&issued.public_id, SecretId::from_bytes([7; 16]), "*".into(), "x".into(), START).expect("signed");
+    let foreign = other.app.tokens.issue(&issued.public_id, SecretId::from_bytes([7; 16]), "*".into(), "x".into(), START, 3600).expect("signed");
     issued.assert_refused("another key", &foreign).await;
     let ring = std::fs::read_to_string(other.folder.path().join("keyring.json")).expect("a key ring");
     let ring: Value = serde_json::from_str(&ring).expect("JSON");

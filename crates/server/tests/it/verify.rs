@@ -80,6 +80,7 @@ async fn every_refusal_travels_in_the_form_nginx_passes_on() {
             "400",
             "header_invalid",
         ),
+        ("a demand of nothing", vec![("x-claviger-require", &b" ,"[..])], 403, "400", "header_invalid"),
         ("two demands", vec![("x-claviger-require", &b"a:b"[..]), ("x-claviger-require", &b""[..])], 403, "400", "header_invalid"),
         ("another's", vec![("authorization", bearer), ("accountid", stranger.as_bytes())], 403, "403", "account_forbidden"),
         ("nobody's", vec![("authorization", bearer), ("accountid", &b"01890000-0000-7000-8000-000000000001"[..])], 403, "403", "account_forbidden"),
@@ -126,6 +127,10 @@ async fn a_question_that_is_none_is_refused_as_bad_input() {
         with("headers", json!([])),
         with("body", json!("not base64!")),
         with("surprise", json!(1)),
+        with("scheme", json!("ftp")),
+        with("scheme", Value::Null),
+        with("require", json!([""])),
+        with("require", json!(["orders:read", " ,"])),
         json!({ "method": "GET", "path": "/" }),
     ] {
         let answer = world.ask(question.clone()).await;
@@ -137,8 +142,56 @@ async fn a_question_that_is_none_is_refused_as_bad_input() {
     let (made, bearer) = made(&world).await;
     let asked = world.ask(with("headers", json!({ "Authorization": bearer, "authorization": bearer, "AccountId": made.account }))).await;
     assert_eq!((asked.status, &asked.json()["reason"]), (200, &json!("several_credentials")));
+    // and so is one name that stands there twice, whichever of them were judged
+    for (first, second) in [("junk", bearer.as_str()), (&bearer, "junk"), (&bearer, &bearer)] {
+        let headers = format!(r#"{{"authorization": "{first}", "accountid": "{}", "authorization": ["{second}"]}}"#, made.account);
+        let asked = world.ask_in_text(format!(r#"{{"method": "GET", "path": "/", "headers": {headers}}}"#)).await;
+        assert_eq!((asked.status, &asked.json()["reason"]), (200, &json!("several_credentials")), "{headers}");
+    }
+    let stranger = world.account("corporate", "Stranger").await;
+    let headers = format!(r#"{{"authorization": "{bearer}", "accountid": "{stranger}", "accountid": "{}"}}"#, made.account);
+    let asked = world.ask_in_text(format!(r#"{{"method": "GET", "path": "/", "headers": {headers}}}"#)).await;
+    assert_eq!(asked.json()["reason"], "account_malformed");
     let empty = world.ask(with("headers", json!({ "authorization": [], "accountid": [] }))).await;
     assert_eq!(empty.json()["reason"], "credential_required");
+}
+
+#[tokio::test]
+async fn a_key_that_was_taken_for_the_id_of_a_request_is_repeated_nowhere() {
+    let world = World::sqlite().await;
+    let (made, _) = made(&world).await;
+    let answer = world.nginx(&[("x-request-id", made.secret.as_bytes())]).await;
+    assert!(!answer.header("x-claviger-request-id").contains("secret"), "{answer:?}");
+    let answer = world.anyone().with("x-request-id", &made.secret).get("/openapi.json").await;
+    assert!(!answer.header("x-request-id").contains("secret"), "{answer:?}");
+}
+
+/// Under every name that clients know for one secret alone.
+#[tokio::test]
+async fn an_api_key_travels_in_many_ways_and_in_one_at_a_time() {
+    let world = World::sqlite().await;
+    let acme = world.account("business", "Acme").await;
+    let wish = json!({ "kind": "api_key", "name": "x", "access": { "level": "full" } });
+    let made = world.operator().post(&format!("/v1/accounts/{acme}/credentials"), wish).await.json();
+    let key = made["secret"].as_str().expect("a key");
+    let basic = |user: &str, password: &str| format!("Basic {}", data_encoding::BASE64.encode(format!("{user}:{password}").as_bytes()));
+    let verdict = async |name: &str, value: &str| {
+        let answer = world.nginx(&[(name, value.as_bytes())]).await;
+        if answer.status == 200 { String::new() } else { answer.header("x-claviger-status").to_owned() }
+    };
+    for name in ["x-api-key", "apikey"] {
+        assert_eq!(verdict(name, key).await, "", "{name}");
+    }
+    for scheme in ["Bearer", "ApiKey", "Api-Key", "apikey"] {
+        assert_eq!(verdict("authorization", &format!("{scheme} {key}")).await, "", "{scheme}");
+        assert_eq!(verdict("authorization", &format!("{scheme} {key}x")).await, "401", "{scheme}");
+    }
+    for (user, password, status) in [(key, "", ""), ("", key, ""), ("api", key, ""), (key, "x", "401"), (key, key, "401"), ("", "", "401")] {
+        assert_eq!(verdict("authorization", &basic(user, password)).await, status, "{}:{}", user.len(), password.len());
+    }
+    let both = [("authorization", format!("ApiKey {key}")), ("x-api-key", key.to_owned())];
+    let both = both.each_ref().map(|(name, value)| (*name, value.as_bytes()));
+    assert_eq!(world.nginx(&both).await.header("x-claviger-status"), "400");
 }
 
 #[tokio::test]
@@ -186,7 +239,7 @@ async fn without_its_postgres_verification_cannot_say_and_never_says_invalid() {
     let cold = world.credential(&hot.account).await;
     let secrets = world.operator().get(&format!("/v1/accounts/{}/credentials/{}", cold.account, cold.id)).await.json()["secrets"].clone();
     let secret: SecretId = secrets[0]["id"].as_str().and_then(|id| id.parse().ok()).expect("its secret");
-    let cold_token = world.app.tokens.issue(&cold.public_id, secret, "*".into(), "x".into(), world.app.clock.now()).expect("signed");
+    let cold_token = world.app.tokens.issue(&cold.public_id, secret, "*".into(), "x".into(), world.app.clock.now(), 3600).expect("signed");
     let hot_token = hot_bearer.strip_prefix("Bearer ").expect("a token").to_owned();
     assert_eq!(world.use_token(&hot_token, &hot.account).await.status, 200);
     cluster.stop();

@@ -61,7 +61,8 @@ fn the_doctor_says_what_it_found_of_clocks_leases_and_the_nodes_of_postgres() {
     let (well, said) = nodes.doctor();
     assert!(well, "{said}");
     for line in [
-        "ok     the nodes are set alike",
+        "ok     the nodes with leases are set alike",
+        "note   this command was given other settings than a node: public_url",
         "ok     each connection has a session of the server to itself",
         "ok     a commit waits for: on",
         "ok     this machine has a clock of time since boot",
@@ -71,6 +72,8 @@ fn the_doctor_says_what_it_found_of_clocks_leases_and_the_nodes_of_postgres() {
     ] {
         assert!(said.contains(line), "no {line} in\n{said}");
     }
+    let (well, said) = nodes.doctor_with(nodes.url(), &["--public-url", "http://api.example.com"]);
+    assert!(well && !said.contains("other settings"), "{said}");
     let (well, said) = nodes.doctor_with(nodes.url(), &["--lease", "30"]);
     assert!(!well && said.contains("WEAK   this node is set to leases of 30 s, and would not start"), "{said}");
     nodes.run("UPDATE lease SET should_agree = 'rate_limit=0' WHERE node = (SELECT min(node) FROM lease)");
