@@ -1,11 +1,15 @@
 //! `/v1/accounts`.
-use axum::{http::HeaderMap, response::Response};
+use axum::{
+    extract::{Query, rejection::QueryRejection},
+    http::HeaderMap,
+    response::Response,
+};
 use claviger_domain::{account::Status, id::AccountId, policy::SeeAccount};
-use claviger_store::account::AccountChange;
+use claviger_store::{account::AccountChange, page::Page};
 use serde::Deserialize;
-use utoipa::ToSchema;
+use utoipa::{IntoParams, ToSchema};
 
-use super::{At, List, Operator, Paging, created};
+use super::{At, List, Operator, Paging, created, query_refused};
 use crate::{
     app::{
         accounts::{self, AccountView, NewAccount},
@@ -44,10 +48,30 @@ pub(crate) async fn create(operator: Operator, headers: HeaderMap, body: Json<Cr
     created(&operator.app, once.as_ref(), make).await
 }
 
-/// Lists all accounts, newest first.
-#[utoipa::path(get, operation_id = "list_accounts", path = "/v1/accounts", tag = "accounts", params(Paging), responses((status = 200, body = List<AccountView>)))]
-pub(crate) async fn list(operator: Operator, paging: Paging) -> Result<axum::Json<List<AccountView>>, Problem> {
-    let page = operator.app.store.reader().await?.list_accounts(&paging.request()).await?;
+/// Which accounts.
+#[derive(Default, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields, default)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct Which {
+    /// The one with this id of your own, if there is one.
+    external_id: Option<String>,
+    /// The `next_cursor` of the page before.
+    cursor: Option<String>,
+    /// How many rows: 1 to 200, 50 when absent.
+    limit: Option<u32>,
+}
+
+/// Lists all accounts, newest first, or finds one by your own id for it.
+#[utoipa::path(get, operation_id = "list_accounts", path = "/v1/accounts", tag = "accounts", params(Which), responses((status = 200, body = List<AccountView>)))]
+pub(crate) async fn list(operator: Operator, which: Result<Query<Which>, QueryRejection>) -> Result<axum::Json<List<AccountView>>, Problem> {
+    let Query(which) = which.map_err(|refused| query_refused(&refused, "The query takes external_id, cursor and limit, and nothing else."))?;
+    let paging = Paging { cursor: which.cursor, limit: which.limit }.checked()?;
+    let mut reader = operator.app.store.reader().await?;
+    let page = match which.external_id {
+        Some(own) => Page { items: reader.find_account_by_external_id(&own).await?.into_iter().collect(), next: None },
+        None => reader.list_accounts(&paging.request()).await?,
+    };
+    drop(reader);
     let unsettled = UnsettledAccounts::among(&operator.app, &page.items).await?;
     Ok(super::list(page, |account| AccountView::of(&operator.app, &unsettled, account)))
 }

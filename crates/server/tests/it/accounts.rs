@@ -53,6 +53,17 @@ on_both_engines! {
         assert_eq!(made.status, 201, "{made:?}");
     }
 
+    async fn an_account_is_found_by_the_operators_own_id(world) {
+        let operator = world.operator();
+        let made = operator.post("/v1/accounts", json!({ "kind": "corporate", "name": "Acme", "external_id": "a/4&2" })).await.json();
+        operator.post("/v1/accounts", json!({ "kind": "corporate", "name": "Other" })).await;
+        let found = operator.get("/v1/accounts?external_id=a/4%262").await.json();
+        assert_eq!((&found["items"][0]["id"], found["items"].as_array().map(Vec::len), &found["next_cursor"]), (&made["id"], Some(1), &json!(null)));
+        assert_eq!(operator.get("/v1/accounts?external_id=a/4").await.json()["items"], json!([]));
+        assert_eq!(operator.get("/v1/accounts?external_id=").await.json()["items"], json!([]), "nothing empty is everything");
+        operator.get("/v1/accounts?externalid=a").await.assert_invalid("#/externalid", "query_invalid");
+    }
+
     async fn two_accounts_cannot_have_one_external_id(world) {
         let body = json!({ "kind": "corporate", "name": "Acme", "external_id": "42" });
         assert_eq!(world.operator().post("/v1/accounts", body.clone()).await.status, 201);
