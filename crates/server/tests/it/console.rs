@@ -175,6 +175,7 @@ async fn an_address_that_cannot_be_read_is_answered_by_a_page_and_not_by_the_fra
         let answer = caller.get(path).await;
         assert!((400..500).contains(&answer.status), "{path}: {answer:?}");
         assert!(answer.header("content-type").starts_with("text/html") && answer.text().contains("Claviger"), "{path}: {answer:?}");
+        assert!(answer.text().contains("href=\"/\">Go to the start page"), "{path}: no dead end: {answer:?}");
     }
 }
 
@@ -278,7 +279,6 @@ async fn an_owner_manages_users_and_an_admin_does_not() {
 }
 
 #[tokio::test]
-#[tokio::test]
 async fn adding_who_is_a_member_already_changes_nothing_of_them_and_says_so_beside_what_was_typed() {
     let world = World::sqlite().await;
     let partner = world.account("partner", "Partner").await;
@@ -300,6 +300,7 @@ async fn adding_who_is_a_member_already_changes_nothing_of_them_and_says_so_besi
     assert_eq!((world.operator().get(&path).await.json(), world.actions(&partner).await), before);
 }
 
+#[tokio::test]
 async fn agents_see_the_clients_assigned_to_them_and_admins_see_all() {
     let world = World::sqlite().await;
     let partner = world.account("partner", "Partner").await;
