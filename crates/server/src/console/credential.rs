@@ -10,7 +10,7 @@ use axum::{
 use claviger_domain::{
     access::Access,
     base62,
-    credential::{Credential, Kind, Reason, SecretView, State},
+    credential::{Credential, Kind, Reason, State},
     kind::Part,
     secret::Plain,
 };
@@ -220,7 +220,7 @@ pub(super) async fn confirm_rotation(desk: Desk) -> Result<Page<CredentialPage>,
         heading: format!("Regenerate the {secret}?"),
         text: "A new one is made and shown once. Everything else stays as it is.".into(),
         what: vec![credential.public_id.clone().into()],
-        effect: String::new(),
+        effect: ending_secret(&desk, &found).map_or_else(String::new, |older| one_too_many(&desk, &found, older)),
         choice: Some(("overlap", "The old one ends", overlaps.into())),
         button: "Regenerate".into(),
         danger: false,
@@ -251,25 +251,39 @@ pub(super) async fn rotate(desk: Desk, sent: Sent) -> Result<Response, Problem> 
     Ok(with_dialog(&desk, &found, CredentialDialog::Created(shown)).into_response())
 }
 
-/// The secret that is about to end, if there is one.
-fn ending_secret<'a>(desk: &Desk, found: &'a Found) -> Option<&'a SecretView> {
+/// What becomes of the secret that is about to end when a third one is made.
+fn one_too_many(desk: &Desk, found: &Found, ListedSecret { view: older, used }: &ListedSecret) -> String {
     let now = desk.app().clock.now();
-    let mut secrets = found.secrets.iter().map(|secret| &secret.view);
-    let overlapping = secrets.clone().any(|secret| secret.expires_at.is_none());
-    secrets.find(|secret| overlapping && secret.expires_at.is_some_and(|end| now < end)).filter(|_| !found.credential().state.is_ended())
+    let until = older.expires_at.map_or_else(String::new, |end| frame::when(end, now).exact);
+    let used = used.as_ref().map_or_else(|| "was never used".into(), |used| format!("was last used {}", frame::when(used.at, now).relative));
+    let newer = found.secrets.iter().map(|secret| &secret.view).find(|secret| secret.expires_at.is_none()).map_or("", |secret| &secret.hint);
+    // a line may end after an ellipsis, but not within a hint
+    let [older, newer] = [&older.hint, newer].map(|hint| hint.replace('…', "…\u{2060}"));
+    format!(
+        "Two are accepted now, the most there can be. The older one, {older}, ends at once. It was promised until {until}, and {used}. \
+         The other, {newer}, ends when you choose."
+    )
+}
+
+/// The secret that is about to end, if there is one.
+fn ending_secret<'a>(desk: &Desk, found: &'a Found) -> Option<&'a ListedSecret> {
+    let now = desk.app().clock.now();
+    let overlapping = found.secrets.iter().any(|secret| secret.view.expires_at.is_none());
+    let ending = |secret: &&ListedSecret| overlapping && secret.view.expires_at.is_some_and(|end| now < end);
+    found.secrets.iter().find(ending).filter(|_| !found.credential().state.is_ended())
 }
 
 pub(super) async fn confirm_finish(desk: Desk) -> Result<Page<CredentialPage>, Problem> {
     let found = find(&desk).await?;
     let old = ending_secret(&desk, &found).ok_or_else(Problem::not_found)?;
-    let text = format!("The old secret, ending in {}, is refused from now on. The new one stays.", old.hint);
+    let text = format!("The old secret, ending in {}, is refused from now on. The new one stays.", old.view.hint);
     Ok(with_dialog(&desk, &found, ask(&desk, &found, "finish", "Finish now", &text)))
 }
 
 pub(super) async fn confirm_keep_old(desk: Desk) -> Result<Page<CredentialPage>, Problem> {
     let found = find(&desk).await?;
     let old = ending_secret(&desk, &found).ok_or_else(Problem::not_found)?;
-    let text = format!("The new secret is refused from now on. The old one, ending in {}, stays and no longer ends by itself.", old.hint);
+    let text = format!("The new secret is refused from now on. The old one, ending in {}, stays and no longer ends by itself.", old.view.hint);
     Ok(with_dialog(&desk, &found, ask(&desk, &found, "keep-old", "Cancel and keep the old", &text)))
 }
 
