@@ -45,6 +45,17 @@ async fn find(on: &mut impl Read, account: AccountId, folded: &str) -> Result<Op
     rows.into_iter().next().map(member).transpose()
 }
 
+async fn assigned(on: &mut impl Read, account: AccountId, folded: &str) -> Result<Vec<AccountId>, StoreError> {
+    on.query(
+        "SELECT client_id FROM member_client WHERE account_id = $1 AND folded = $2 ORDER BY client_id",
+        &[account.to_string().into(), folded.into()],
+    )
+    .await?
+    .into_iter()
+    .map(|mut row| row.parsed())
+    .collect()
+}
+
 impl Reader {
     /// The member with this address in lower case.
     ///
@@ -74,14 +85,7 @@ impl Reader {
     /// # Errors
     /// When the database is not available.
     pub async fn list_assigned(&mut self, account: AccountId, folded: &str) -> Result<Vec<AccountId>, StoreError> {
-        self.query(
-            "SELECT client_id FROM member_client WHERE account_id = $1 AND folded = $2 ORDER BY client_id",
-            &[account.to_string().into(), folded.into()],
-        )
-        .await?
-        .into_iter()
-        .map(|mut row| row.parsed())
-        .collect()
+        assigned(self, account, folded).await
     }
 }
 
@@ -92,6 +96,14 @@ impl Tx {
     /// When the database is not available.
     pub async fn find_member(&mut self, account: AccountId, folded: &str) -> Result<Option<Member>, StoreError> {
         find(self, account, folded).await
+    }
+
+    /// The client accounts assigned to a member.
+    ///
+    /// # Errors
+    /// When the database is not available.
+    pub async fn list_assigned(&mut self, account: AccountId, folded: &str) -> Result<Vec<AccountId>, StoreError> {
+        assigned(self, account, folded).await
     }
 
     /// How many members an account has. Right only under [`Tx::lock_account`].
@@ -112,14 +124,14 @@ impl Tx {
         rows.into_iter().next().map_or(Ok(0), |mut row| row.int())
     }
 
-    /// Adds a member, or changes the name and role of the one with the same address.
+    /// Adds a member, or changes the name and role of the one with the same address, whose spelling stays.
     ///
     /// # Errors
     /// When the database is not available.
     pub async fn save_member(&mut self, member: &Member) -> Result<(), StoreError> {
         self.execute(
             "INSERT INTO member (account_id, folded, email, name, role, created_at) VALUES ($1, $2, $3, $4, $5, $6) \
-             ON CONFLICT (account_id, folded) DO UPDATE SET email = excluded.email, name = excluded.name, role = excluded.role",
+             ON CONFLICT (account_id, folded) DO UPDATE SET name = excluded.name, role = excluded.role",
             &[
                 member.account_id.to_string().into(),
                 member.folded.as_str().into(),

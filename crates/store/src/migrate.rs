@@ -28,7 +28,7 @@ macro_rules! migrations {
 
 const MIGRATIONS: &[Migration] = migrations![
     1 "0001_foundation", 2 "0002_life_cycle", 3 "0003_requests_and_uses", 4 "0004_lease", 5 "0005_revoked_token", 6 "0006_safe_revision",
-    7 "0007_rate_bucket", 8 "0008_end_was_paused", 9 "0009_agreement",
+    7 "0007_rate_bucket", 8 "0008_end_was_paused", 9 "0009_agreement", 10 "0010_session_origin",
 ];
 
 /// The newest migration that this version knows. One whose name ends in `_alone` says that no node may run that does not know it: those that

@@ -15,11 +15,22 @@ pub struct Person {
     pub name: String,
 }
 
+/// From where a session was begun, as far as that was told.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Origin {
+    /// The address.
+    pub source: Option<String>,
+    /// The browser, in words.
+    pub browser: Option<String>,
+}
+
 /// A console session.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Session {
     /// Whose.
     pub person: Person,
+    /// From where it was begun.
+    pub origin: Origin,
     /// When it began.
     pub created_at: Timestamp,
     /// When it was last used, to the minute.
@@ -30,14 +41,19 @@ fn person(row: &mut Row) -> Result<Person, StoreError> {
     Ok(Person { account_id: row.optional_parsed()?, name: row.text()? })
 }
 
+fn session(row: &mut Row) -> Result<Session, StoreError> {
+    let (person, created_at, seen_at) = (person(row)?, row.time()?, row.time()?);
+    Ok(Session { person, origin: Origin { source: row.optional_text()?, browser: row.optional_text()? }, created_at, seen_at })
+}
+
 impl Reader {
     /// The session whose token has this digest.
     ///
     /// # Errors
     /// When the database is not available.
     pub async fn find_session(&mut self, digest: &Digest) -> Result<Option<Session>, StoreError> {
-        let rows = self.query("SELECT account_id, person, created_at, seen_at FROM session WHERE digest = $1", &[digest.as_bytes().into()]).await?;
-        rows.into_iter().next().map(|mut row| Ok(Session { person: person(&mut row)?, created_at: row.time()?, seen_at: row.time()? })).transpose()
+        let sql = "SELECT account_id, person, created_at, seen_at, source, browser FROM session WHERE digest = $1";
+        self.query(sql, &[digest.as_bytes().into()]).await?.first_mut().map(session).transpose()
     }
 
     /// Who a sign-in link is for, and until when, without using it up.
@@ -57,16 +73,16 @@ impl Reader {
         let parameters = [of.account_id.map(|id| id.to_string()).into(), of.name.as_str().into()];
         let rows = self
             .query(
-                "SELECT digest, account_id, person, created_at, seen_at FROM session \
+                "SELECT digest, account_id, person, created_at, seen_at, source, browser FROM session \
                  WHERE account_id IS NOT DISTINCT FROM $1 AND person = $2 ORDER BY seen_at DESC, created_at DESC, digest",
                 &parameters,
             )
             .await?;
-        let session = |mut row: Row| {
+        let with_digest = |mut row: Row| {
             let digest = Digest::from_stored(&row.bytes()?).ok_or_else(|| unexpected("a digest"))?;
-            Ok((digest, Session { person: person(&mut row)?, created_at: row.time()?, seen_at: row.time()? }))
+            Ok((digest, session(&mut row)?))
         };
-        rows.into_iter().map(session).collect()
+        rows.into_iter().map(with_digest).collect()
     }
 }
 
@@ -100,10 +116,17 @@ impl Tx {
     ///
     /// # Errors
     /// When the database is not available.
-    pub async fn insert_session(&mut self, digest: &Digest, person: &Person, now: Timestamp) -> Result<(), StoreError> {
+    pub async fn insert_session(&mut self, digest: &Digest, person: &Person, origin: &Origin, now: Timestamp) -> Result<(), StoreError> {
         self.execute(
-            "INSERT INTO session (digest, account_id, person, created_at, seen_at) VALUES ($1, $2, $3, $4, $4)",
-            &[digest.as_bytes().into(), person.account_id.map(|id| id.to_string()).into(), person.name.as_str().into(), now.into()],
+            "INSERT INTO session (digest, account_id, person, created_at, seen_at, source, browser) VALUES ($1, $2, $3, $4, $4, $5, $6)",
+            &[
+                digest.as_bytes().into(),
+                person.account_id.map(|id| id.to_string()).into(),
+                person.name.as_str().into(),
+                now.into(),
+                origin.source.as_deref().into(),
+                origin.browser.as_deref().into(),
+            ],
         )
         .await
         .map(|_| ())

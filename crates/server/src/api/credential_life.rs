@@ -74,12 +74,15 @@ pub(crate) async fn update(operator: Operator, At((account, id)): Place, body: J
 #[derive(Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Rotation {
-    /// How long the old secret lives on, at most 604,800 (seven days); 0, or absent: it ends at once.
+    /// How long the old secret lives on, at most 604,800 (seven days); 0, or absent: it ends at once. Where two live
+    /// already, the newer one is meant.
     #[serde(default)]
     overlap_seconds: u64,
 }
 
 /// Replaces the secret. The new one is in this answer and in no other.
+///
+/// At most two live side by side: where two do already, the older one ends at once, whatever its `expires_at` said.
 #[utoipa::path(
     post, operation_id = "rotate_credential", path = "/v1/accounts/{id}/credentials/{credential_id}/rotate", tag = "credentials",
     request_body = Rotation, params(("id" = String, Path), ("credential_id" = String, Path), ("Idempotency-Key" = Option<String>, Header)),

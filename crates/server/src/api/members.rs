@@ -28,6 +28,8 @@ pub(crate) struct Save {
 }
 
 /// Adds a member, or changes the one with that address.
+///
+/// An address is the same in upper and lower case. How that of a member is spelt stays, and so does what is not sent.
 #[utoipa::path(
     put, operation_id = "save_member", path = "/v1/accounts/{id}/members/{email}", tag = "members", request_body = Save,
     responses((status = 200, description = "Changed", body = MemberView), (status = 201, description = "Added", body = MemberView),

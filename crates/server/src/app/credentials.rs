@@ -291,7 +291,8 @@ pub(crate) async fn set_role(
     change(app, context, grant, tx, Action::CredentialUpdated, &before, &after).await
 }
 
-/// Replaces the secret. The old one ends at once, or lives on for `overlap`, at most seven days. The new one is in the answer only.
+/// Replaces the secret. The old one ends at once, or lives on for `overlap`, at most seven days; of two that live already the older one ends at
+/// once in any case. The new one is in the answer only.
 pub(crate) async fn rotate(
     app: &App,
     context: &Context,
@@ -307,11 +308,14 @@ pub(crate) async fn rotate(
     let (mut tx, credential) = for_update(app, grant, id).await?;
     assure_alive(&credential)?;
     assure(credential.kind != Kind::Legacy)?;
-    let now = app.clock.now();
+    let (now, mut ended) = (app.clock.now(), Vec::new());
     for secret in tx.list_secrets(id).await? {
         // a third secret would be one too many to keep apart: only the newest one overlaps
         if overlap.is_zero() || secret.view.expires_at.is_some() {
             tx.delete_secret(secret.view.id).await?;
+            if secret.view.expires_at.is_none_or(|end| now < end) {
+                ended.push(secret.view.hint);
+            }
         } else {
             tx.set_secret_expiry(secret.view.id, Some(now + overlap)).await?;
         }
@@ -322,7 +326,7 @@ pub(crate) async fn rotate(
     if let Some(once) = once {
         once.remember(app, &mut tx, &view).await?;
     }
-    let detail = json!({ "overlap_seconds": overlap.as_secs() });
+    let detail = json!({ "overlap_seconds": overlap.as_secs(), "ended": ended });
     record(app, context, grant, tx, Action::CredentialRotated, &credential, detail).await?;
     Ok(view)
 }

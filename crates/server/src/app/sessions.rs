@@ -8,7 +8,7 @@ use claviger_domain::{
 };
 use claviger_store::{
     Tx,
-    session::{Person, Session},
+    session::{Origin, Person, Session},
 };
 use serde_json::json;
 
@@ -22,6 +22,8 @@ use crate::{problem::Problem, request::Context};
 pub(crate) struct SessionView {
     /// Names it among its person's; it signs nobody in.
     pub(crate) id: String,
+    /// From where it was begun.
+    pub(crate) origin: Origin,
     pub(crate) created_at: Timestamp,
     /// When it was last used, to the minute.
     pub(crate) seen_at: Timestamp,
@@ -79,6 +81,7 @@ async fn list(app: &App, person: &Person, this: &Digest) -> Result<Vec<SessionVi
     let (now, all) = (app.clock.now(), app.store.reader().await?.list_sessions(person).await?);
     let view = |(digest, session): &(Digest, Session)| SessionView {
         id: id(digest),
+        origin: session.origin.clone(),
         created_at: session.created_at,
         seen_at: session.seen_at,
         is_this: digest.matches(this).into(),

@@ -10,7 +10,7 @@ use claviger_domain::{
     secret::{Digest, Plain},
     time::Timestamp,
 };
-use claviger_store::session::{Person, Session};
+use claviger_store::session::{Origin, Person, Session};
 use serde::{Serialize, Serializer};
 use serde_json::json;
 use utoipa::ToSchema;
@@ -128,13 +128,14 @@ pub(crate) async fn find_link(app: &App, token: &str) -> Result<Person, Problem>
     found.filter(|(_, expires_at)| app.clock.now() < *expires_at).map(|(person, _)| person).ok_or_else(spent)
 }
 
-/// Uses a link up and begins a session. The answer is the session's token, for the cookie.
-pub(crate) async fn use_link(app: &App, context: &Context, token: &str) -> Result<(Plain, Person), Problem> {
+/// Uses a link up and begins a session in this browser. The answer is the session's token, for the cookie.
+pub(crate) async fn use_link(app: &App, context: &Context, token: &str, browser: Option<String>) -> Result<(Plain, Person), Problem> {
     let (link, now) = (link_digest(app, token)?, app.clock.now());
     let mut tx = app.store.begin().await?;
     let Some(person) = tx.take_sign_in_link(&link, now).await? else { return Err(spent()) };
     let session = base62::random(TOKEN, &*app.chance);
-    tx.insert_session(&digest(app, "session", &session), &person, now).await?;
+    let origin = Origin { source: context.source.map(|ip| ip.to_string()), browser };
+    tx.insert_session(&digest(app, "session", &session), &person, &origin, now).await?;
     let event = app.event(context, &actor_of(&person, String::new()), Action::SessionStarted, person.account_id, &person.name, json!({}));
     let recorded = tx.record(&event).await?;
     app.commit(tx, recorded).await?;

@@ -10,7 +10,7 @@ use axum::{
 use claviger_domain::{
     access::Access,
     base62,
-    credential::{Credential, Kind, Reason, SecretView, State},
+    credential::{Credential, Kind, Reason, State},
     kind::Part,
     secret::Plain,
 };
@@ -23,7 +23,7 @@ use super::{
     desk::{Desk, by_whom, capital},
     form::{self, Typed},
     frame, page, refusals, see, told,
-    view::{Ask, Cell, Choice, CredentialDialog, CredentialPage, Ended, Hidden, Link, Said, SecretRow},
+    view::{Ask, Cell, Choice, CredentialDialog, CredentialPage, Ended, Hidden, Link, Notice, Said, SecretRow, Tone},
 };
 use crate::{
     app::{
@@ -82,6 +82,21 @@ fn with_dialog(desk: &Desk, found: &Found, dialog: CredentialDialog) -> Page<Cre
     page(view(desk, found, None, Some(dialog)))
 }
 
+/// What is refused for how the credential stands by now, not for what was sent, is said on its page, as long as it has one.
+async fn refused(desk: &Desk, problem: Problem) -> Result<Response, Problem> {
+    if problem.status != 409 {
+        return Err(problem);
+    }
+    let found = match find(desk).await {
+        Ok(found) => found,
+        Err(gone) if gone.status == 404 => return Err(problem),
+        Err(other) => return Err(other),
+    };
+    let mut page = view(desk, &found, None, None);
+    page.chrome.notice = Some(Notice { text: problem.detail, tone: Tone::Error });
+    Ok(Page(StatusCode::CONFLICT, page).into_response())
+}
+
 pub(super) async fn show(desk: Desk, Query(at): Query<At>) -> Result<Page<CredentialPage>, Problem> {
     let found = find(&desk).await?;
     Ok(page(view(&desk, &found, at.done.as_deref(), None)))
@@ -128,11 +143,11 @@ pub(super) async fn end(desk: Desk, sent: Sent) -> Result<Response, Problem> {
         Some(text) => Some(text.parse::<Reason>().map_err(|()| Problem::new(Code::FormMalformed, "Go back and choose one of the reasons."))?),
         None => None,
     };
-    let ended = credentials::end(desk.app(), &desk.member.context, &desk.grant, desk.id()?, reason).await?;
-    Ok(match ended.state {
-        State::Revoked => done(&desk, ended.id, ended_word(&desk)),
-        _ => see(&format!("{}?done={}", desk.href, ended_word(&desk))).into_response(),
-    })
+    match credentials::end(desk.app(), &desk.member.context, &desk.grant, desk.id()?, reason).await {
+        Ok(ended) if ended.state == State::Revoked => Ok(done(&desk, ended.id, ended_word(&desk))),
+        Ok(_) => Ok(see(&format!("{}?done={}", desk.href, ended_word(&desk))).into_response()),
+        Err(problem) => refused(&desk, problem).await,
+    }
 }
 
 pub(super) async fn confirm_restore(desk: Desk) -> Result<Page<CredentialPage>, Problem> {
@@ -150,8 +165,10 @@ pub(super) async fn confirm_restore(desk: Desk) -> Result<Page<CredentialPage>, 
 
 pub(super) async fn restore(desk: Desk, _: Sent) -> Result<Response, Problem> {
     let id = desk.id()?;
-    let restored = credentials::restore(desk.app(), &desk.member.context, &desk.grant, id).await?;
-    Ok(done(&desk, id, if restored.state == Standing::Active { "restored" } else { "restored-paused" }))
+    match credentials::restore(desk.app(), &desk.member.context, &desk.grant, id).await {
+        Ok(restored) => Ok(done(&desk, id, if restored.state == Standing::Active { "restored" } else { "restored-paused" })),
+        Err(problem) => refused(&desk, problem).await,
+    }
 }
 
 // --- pausing -----------------------------------------------------------------------
@@ -179,8 +196,10 @@ pub(super) async fn resume(desk: Desk, _: Sent) -> Result<Response, Problem> {
 
 async fn set_paused(desk: &Desk, paused: bool) -> Result<Response, Problem> {
     let id = desk.id()?;
-    credentials::pause(desk.app(), &desk.member.context, &desk.grant, id, paused).await?;
-    Ok(done(desk, id, if paused { "paused" } else { "resumed" }))
+    match credentials::pause(desk.app(), &desk.member.context, &desk.grant, id, paused).await {
+        Ok(_) => Ok(done(desk, id, if paused { "paused" } else { "resumed" })),
+        Err(problem) => refused(desk, problem).await,
+    }
 }
 
 // --- replacing the secret -------------------------------------------------------------
@@ -201,7 +220,7 @@ pub(super) async fn confirm_rotation(desk: Desk) -> Result<Page<CredentialPage>,
         heading: format!("Regenerate the {secret}?"),
         text: "A new one is made and shown once. Everything else stays as it is.".into(),
         what: vec![credential.public_id.clone().into()],
-        effect: String::new(),
+        effect: ending_secret(&desk, &found).map_or_else(String::new, |older| one_too_many(&desk, &found, older)),
         choice: Some(("overlap", "The old one ends", overlaps.into())),
         button: "Regenerate".into(),
         danger: false,
@@ -224,7 +243,7 @@ pub(super) async fn rotate(desk: Desk, sent: Sent) -> Result<Response, Problem> 
     let made = match credentials::rotate(app, &desk.member.context, &desk.grant, id, overlap, Some(&once)).await {
         Ok(made) => made,
         Err(problem) if problem.status == 409 && once.remembered(app).await?.is_some() => return Ok(before()),
-        Err(problem) => return Err(problem),
+        Err(problem) => return refused(&desk, problem).await,
     };
     let found = find(&desk).await?;
     let mut shown = shown_once(&desk, &made, &format!("{}?done={}", href(&desk, found.credential()), told::word("regenerated")));
@@ -232,25 +251,39 @@ pub(super) async fn rotate(desk: Desk, sent: Sent) -> Result<Response, Problem> 
     Ok(with_dialog(&desk, &found, CredentialDialog::Created(shown)).into_response())
 }
 
-/// The secret that is about to end, if there is one.
-fn ending_secret<'a>(desk: &Desk, found: &'a Found) -> Option<&'a SecretView> {
+/// What becomes of the secret that is about to end when a third one is made.
+fn one_too_many(desk: &Desk, found: &Found, ListedSecret { view: older, used }: &ListedSecret) -> String {
     let now = desk.app().clock.now();
-    let mut secrets = found.secrets.iter().map(|secret| &secret.view);
-    let overlapping = secrets.clone().any(|secret| secret.expires_at.is_none());
-    secrets.find(|secret| overlapping && secret.expires_at.is_some_and(|end| now < end)).filter(|_| !found.credential().state.is_ended())
+    let until = older.expires_at.map_or_else(String::new, |end| frame::when(end, now).exact);
+    let used = used.as_ref().map_or_else(|| "was never used".into(), |used| format!("was last used {}", frame::when(used.at, now).relative));
+    let newer = found.secrets.iter().map(|secret| &secret.view).find(|secret| secret.expires_at.is_none()).map_or("", |secret| &secret.hint);
+    // a line may end after an ellipsis, but not within a hint
+    let [older, newer] = [&older.hint, newer].map(|hint| hint.replace('…', "…\u{2060}"));
+    format!(
+        "Two are accepted now, the most there can be. The older one, {older}, ends at once. It was promised until {until}, and {used}. \
+         The other, {newer}, ends when you choose."
+    )
+}
+
+/// The secret that is about to end, if there is one.
+fn ending_secret<'a>(desk: &Desk, found: &'a Found) -> Option<&'a ListedSecret> {
+    let now = desk.app().clock.now();
+    let overlapping = found.secrets.iter().any(|secret| secret.view.expires_at.is_none());
+    let ending = |secret: &&ListedSecret| overlapping && secret.view.expires_at.is_some_and(|end| now < end);
+    found.secrets.iter().find(ending).filter(|_| !found.credential().state.is_ended())
 }
 
 pub(super) async fn confirm_finish(desk: Desk) -> Result<Page<CredentialPage>, Problem> {
     let found = find(&desk).await?;
     let old = ending_secret(&desk, &found).ok_or_else(Problem::not_found)?;
-    let text = format!("The old secret, ending in {}, is refused from now on. The new one stays.", old.hint);
+    let text = format!("The old secret, ending in {}, is refused from now on. The new one stays.", old.view.hint);
     Ok(with_dialog(&desk, &found, ask(&desk, &found, "finish", "Finish now", &text)))
 }
 
 pub(super) async fn confirm_keep_old(desk: Desk) -> Result<Page<CredentialPage>, Problem> {
     let found = find(&desk).await?;
     let old = ending_secret(&desk, &found).ok_or_else(Problem::not_found)?;
-    let text = format!("The new secret is refused from now on. The old one, ending in {}, stays and no longer ends by itself.", old.hint);
+    let text = format!("The new secret is refused from now on. The old one, ending in {}, stays and no longer ends by itself.", old.view.hint);
     Ok(with_dialog(&desk, &found, ask(&desk, &found, "keep-old", "Cancel and keep the old", &text)))
 }
 
@@ -264,8 +297,10 @@ pub(super) async fn keep_old(desk: Desk, _: Sent) -> Result<Response, Problem> {
 
 async fn settle(desk: &Desk, keep_old: bool) -> Result<Response, Problem> {
     let id = desk.id()?;
-    credentials::settle(desk.app(), &desk.member.context, &desk.grant, id, keep_old).await?;
-    Ok(done(desk, id, "settled"))
+    match credentials::settle(desk.app(), &desk.member.context, &desk.grant, id, keep_old).await {
+        Ok(()) => Ok(done(desk, id, "settled")),
+        Err(problem) => refused(desk, problem).await,
+    }
 }
 
 // --- changing ------------------------------------------------------------------------------
@@ -298,7 +333,7 @@ pub(super) async fn edit(desk: Desk, sent: Sent) -> Result<Response, Problem> {
             let dialog = CredentialDialog::Form(form::to_edit(&desk, credential, &typed, Some(&problem)).await?);
             Ok(Page(StatusCode::UNPROCESSABLE_ENTITY, view(&desk, &found, None, Some(dialog))).into_response())
         }
-        Err(problem) => Err(problem),
+        Err(problem) => refused(&desk, problem).await,
     }
 }
 
@@ -321,7 +356,7 @@ pub(super) async fn change_password(desk: Desk, sent: Sent) -> Result<Response, 
             let dialog = CredentialDialog::Form(form::to_change_password(&desk, found.credential(), Some(&problem)));
             Ok(Page(StatusCode::UNPROCESSABLE_ENTITY, view(&desk, &found, None, Some(dialog))).into_response())
         }
-        Err(problem) => Err(problem),
+        Err(problem) => refused(&desk, problem).await,
     }
 }
 

@@ -61,7 +61,7 @@ impl Add {
 
 pub(super) async fn add(member: Member, Fields(sent): Fields<Add>) -> Result<Response, Problem> {
     let grant = permit(&member).await?;
-    match members::save(&member.app, &member.context, &grant, sent.to_new()).await {
+    match members::add(&member.app, &member.context, &grant, sent.to_new()).await {
         Ok(_) => Ok(see(&format!("{HREF}?done=member-saved")).into_response()),
         Err(problem) if matches!(problem.status, 409 | 422) => {
             let status = StatusCode::from_u16(problem.status).unwrap_or(StatusCode::CONFLICT);
@@ -89,7 +89,7 @@ pub(super) async fn change_role(member: Member, Path(email): Path<String>, Field
     let grant = permit(&member).await?;
     let found = find(&member, &grant, &email).await?;
     let new = NewMember { email: found.email.clone(), role: sent.role, name: None, clients: None };
-    match members::save(&member.app, &member.context, &grant, new).await {
+    match members::change(&member.app, &member.context, &grant, new).await {
         Ok(_) => Ok(see(&format!("{HREF}?done=member-saved")).into_response()),
         Err(problem) if matches!(problem.status, 409 | 422) => {
             let status = StatusCode::from_u16(problem.status).unwrap_or(StatusCode::CONFLICT);

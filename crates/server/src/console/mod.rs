@@ -19,6 +19,7 @@ use crate::{
 
 mod account;
 mod assets;
+mod browser;
 mod clients;
 mod credential;
 mod credentials;

@@ -11,7 +11,7 @@ use claviger_domain::{
 };
 
 use super::{
-    Page, frame, page, see,
+    Page, browser, frame, page, see,
     view::{SignedOut, SigningIn},
 };
 use crate::{
@@ -204,7 +204,7 @@ pub(super) async fn open_link(
     let led_here = says("sec-fetch-site").is_some_and(|site| site != "none" && site != "same-origin")
         || says("referer").is_some_and(|from| !from.strip_prefix(app.public_url()).is_some_and(|rest| rest.is_empty() || rest.starts_with('/')));
     if method == Method::GET && !looks_ahead && !led_here {
-        return sign_in(State(app), context, token).await;
+        return sign_in(State(app), context, token, headers).await;
     }
     show_link(&app, &token).await
 }
@@ -226,8 +226,10 @@ pub(super) async fn sign_in(
     State(app): State<App>,
     axum::Extension(context): axum::Extension<Context>,
     Path(token): Path<String>,
+    headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let (session, person) = sign_in::use_link(&app, &context, &token).await?;
+    let browser = headers.get(header::USER_AGENT).and_then(|value| value.to_str().ok()).and_then(browser::name);
+    let (session, person) = sign_in::use_link(&app, &context, &token, browser).await?;
     let mut response = see(if person.account_id.is_some() { "/account" } else { "/operator" }).into_response();
     response.headers_mut().insert(header::SET_COOKIE, cookie(&app, session.expose(), ""));
     response.headers_mut().insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));

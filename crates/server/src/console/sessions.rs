@@ -157,6 +157,8 @@ fn show(
     chrome.notice = frame::notice(at.done.as_deref());
     let row = |session: &SessionView| SessionRow {
         begun: frame::when(session.created_at, now),
+        browser: session.origin.browser.clone(),
+        source: session.origin.source.clone(),
         seen: frame::when(session.seen_at, now),
         end_action: (!session.is_this).then(|| format!("{href}/{}/end", session.id)),
     };

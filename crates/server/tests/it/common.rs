@@ -1,12 +1,16 @@
 //! A whole server without its sockets, and callers with a type each, so that a test says who asks.
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, Ordering},
+use std::{
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use axum::{
     Router,
     body::Body,
+    extract::ConnectInfo,
     http::{HeaderMap, HeaderValue, Method, Request},
 };
 use bytes::Bytes;
@@ -137,7 +141,7 @@ impl World {
 
     /// Nobody in particular.
     pub(crate) fn anyone(&self) -> Caller<'_> {
-        Caller { world: self, with: Vec::new() }
+        Caller { world: self, with: Vec::new(), at: None }
     }
 
     /// The operator's back office, by its API key.
@@ -276,6 +280,7 @@ pub(crate) struct Made {
 pub(crate) struct Caller<'w> {
     world: &'w World,
     with: Vec<(String, String)>,
+    at: Option<SocketAddr>,
 }
 
 impl Caller<'_> {
@@ -286,6 +291,12 @@ impl Caller<'_> {
 
     pub(crate) fn without(mut self, name: &str) -> Self {
         self.with.retain(|(given, _)| given != name);
+        self
+    }
+
+    /// At this address; else it is known of nobody.
+    pub(crate) fn at(mut self, address: &str) -> Self {
+        self.at = Some(SocketAddr::new(address.parse().expect("an address"), 40_000));
         self
     }
 
@@ -325,6 +336,9 @@ impl Caller<'_> {
         }
         for (name, value) in &self.with {
             request = request.header(name, value);
+        }
+        if let Some(at) = self.at {
+            request = request.extension(ConnectInfo(at));
         }
         if self.world.ticking.load(Ordering::Relaxed) {
             self.world.app.clock.advance(std::time::Duration::from_millis(1));

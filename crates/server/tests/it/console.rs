@@ -175,6 +175,7 @@ async fn an_address_that_cannot_be_read_is_answered_by_a_page_and_not_by_the_fra
         let answer = caller.get(path).await;
         assert!((400..500).contains(&answer.status), "{path}: {answer:?}");
         assert!(answer.header("content-type").starts_with("text/html") && answer.text().contains("Claviger"), "{path}: {answer:?}");
+        assert!(answer.text().contains("href=\"/\">Go to the start page"), "{path}: no dead end: {answer:?}");
     }
 }
 
@@ -275,6 +276,28 @@ async fn an_owner_manages_users_and_an_admin_does_not() {
     assert_eq!(owner.form("/account/members/owner@example.com/remove", &[]).await.status, 409);
     assert_eq!(owner.form("/account/members/x%2By@example.com/remove", &[]).await.status, 303);
     assert_eq!(owner.form("/account/members/x%2By@example.com/remove", &[]).await.status, 404);
+}
+
+#[tokio::test]
+async fn adding_who_is_a_member_already_changes_nothing_of_them_and_says_so_beside_what_was_typed() {
+    let world = World::sqlite().await;
+    let partner = world.account("partner", "Partner").await;
+    let client = world.account_under("corporate", "Client", Some(&partner)).await;
+    let (admin, staff) = (world.new_member(&partner, "partner_admin").await, world.operator_person().await);
+    let path = format!("/v1/accounts/{partner}/members");
+    let agent = json!({ "role": "onboarding_agent", "name": "Ann", "clients": [client] });
+    assert_eq!(world.operator().put(&format!("{path}/Ann@example.com"), agent).await.status, 201);
+    let before = (world.operator().get(&path).await.json(), world.actions(&partner).await);
+    let form = [("email", "ANN@example.com"), ("name", "Mallory"), ("role", "partner_admin")];
+    for (caller, action) in [(&admin, "/account/members"), (&staff, &format!("/operator/accounts/{partner}/members"))] {
+        let refused = caller.form(action, &form).await;
+        let text = refused.text();
+        assert_eq!(refused.status, 422, "{refused:?}");
+        assert!(between(&text, "id=\"email-error\"", "</p>").contains("Ann@example.com is already a member"), "{text}");
+        assert!(text.contains("value=\"ANN@example.com\"") && text.contains("value=\"Mallory\""), "{text}");
+        assert!(between(&text, "name=\"role\" value=\"partner_admin\"", ">").contains("checked"), "{text}");
+    }
+    assert_eq!((world.operator().get(&path).await.json(), world.actions(&partner).await), before);
 }
 
 #[tokio::test]

@@ -6,7 +6,7 @@ use hmac::{Hmac, KeyInit, Mac};
 use serde_json::{Value, json};
 use sha2::Sha256;
 
-use crate::common::{Answer, World, on_both_engines};
+use crate::common::{Answer, World, between, on_both_engines};
 
 const CATALOGUE: &str = r#"
 openapi: 3.1.0
@@ -578,6 +578,74 @@ on_both_engines! {
             assert!(allowed(&world, "GET", "/", headers(&new)).await, "{kind}");
             assert_eq!(used().await, [true, true], "{kind}");
         }
+    }
+}
+
+#[tokio::test]
+async fn who_replaces_a_secret_while_two_live_is_told_which_one_ends_at_once_before_and_after() {
+    let world = World::sqlite().await;
+    world.tick();
+    let account = world.account("organisation", "Acme").await;
+    let admin = world.new_member(&account, "administrator").await;
+    let made = create(&world, &account, json!({ "kind": "client", "email": "dev@example.com", "access": { "level": "full" } })).await;
+    let (id, public_id, first) = (text(&made, "id"), text(&made, "public_id"), text(&made, "secret"));
+    let href = format!("/account/partner-api/{id}/rotate");
+    let hint = |secret: &str| format!("…{}", &secret[secret.len() - 4..]);
+    let rotate = async |overlap: u64| {
+        let path = format!("/v1/accounts/{account}/credentials/{id}/rotate");
+        text(&world.operator().post(&path, json!({ "overlap_seconds": overlap })).await.json(), "secret").to_owned()
+    };
+    let told = async || {
+        let events = world.operator().get(&format!("/v1/accounts/{account}/events?limit=1")).await.json();
+        events["items"][0]["detail"].clone()
+    };
+    assert!(!admin.get(&href).await.text().contains("class=\"effect\""), "with one there is nothing to warn of");
+    let second = rotate(86_400).await;
+    assert_eq!(told().await, json!({ "overlap_seconds": 86_400, "ended": [] }));
+    assert_eq!(world.exchange(public_id, first).await.status, 200);
+    world.app.flush_uses().await.expect("written");
+    world.advance(600);
+    let dialog = admin.get(&href).await.text();
+    let effect = between(&dialog, "class=\"effect\"", "</p>").replace('\u{2060}', "");
+    let (older, newer) = (format!("The older one, {}, ends at once", hint(first)), format!("The other, {}, ends when you choose", hint(&second)));
+    for part in [older.as_str(), newer.as_str(), "promised until 19 Nov 2026, ", "last used 10 minutes ago"] {
+        assert!(effect.contains(part), "{part}: {effect}");
+    }
+    let once = between(&dialog, "name=\"once\" value=\"", "\"");
+    assert_eq!(admin.form(&href, &[("once", once), ("overlap", "3600")]).await.status, 200);
+    assert_eq!(told().await, json!({ "overlap_seconds": 3600, "ended": [hint(first)] }));
+    assert_eq!((world.exchange(public_id, first).await.status, world.exchange(public_id, &second).await.status), (401, 200));
+    world.advance(3601);
+    assert!(!admin.get(&href).await.text().contains("class=\"effect\""), "what has ended by itself is spoken of no more");
+    let fourth = rotate(3600).await;
+    assert_eq!(told().await["ended"], json!([]), "it had ended by itself");
+    rotate(0).await;
+    assert_eq!(told().await["ended"].as_array().map(Vec::len), Some(2));
+    assert_eq!(told().await["ended"][1], hint(&fourth));
+}
+
+#[tokio::test]
+async fn what_is_done_to_a_credential_that_ended_meanwhile_is_refused_on_its_own_page() {
+    let world = World::sqlite().await;
+    let account = world.account("business", "Acme").await;
+    let owner = world.new_member(&account, "owner").await;
+    let made = create(&world, &account, json!({ "kind": "api_key", "name": "Import", "access": { "level": "full" } })).await;
+    let href = format!("/account/credentials/{}", text(&made, "id"));
+    let revoked = owner.form(&format!("{href}/delete"), &[("reason", "leaked")]).await;
+    assert_eq!(revoked.status, 303, "{revoked:?}");
+    for (verb, form, said) in [
+        ("pause", &[][..], "This credential has ended"),
+        ("resume", &[], "This credential has ended"),
+        ("rotate", &[("once", "x"), ("overlap", "0")], "This credential has ended"),
+        ("finish", &[], "This credential has ended"),
+        ("edit", &[("once", "x"), ("name", "Other"), ("access", "full"), ("expires", "never")], "This credential has ended"),
+        ("restore", &[], "did not leak"),
+    ] {
+        let refused = owner.form(&format!("{href}/{verb}"), form).await;
+        let page = refused.text();
+        assert_eq!(refused.status, 409, "{verb}: {refused:?}");
+        assert!(between(&page, "role=\"alert\"", "</p>").contains(said) && page.contains(text(&made, "public_id")), "{verb}: {page}");
+        assert!(page.contains("class=\"side\"") && page.contains("href=\"/account/credentials\""), "one can go on: {verb}: {page}");
     }
 }
 

@@ -11,13 +11,13 @@ on_both_engines! {
         assert_eq!(added.status, 201, "{added:?}");
         assert_eq!(added.json(), json!({ "email": "Ann@example.com", "name": "Ann", "role": "owner", "created_at": START_TEXT }));
         world.advance(1);
-        // an address is the same member in any case; a name that is not sent stays
+        // an address is the same member in any case, and stays as it was spelt; so does a name that is not sent
         let changed = operator.put(&format!("{path}/ann@example.com"), json!({ "role": "owner" })).await;
         assert_eq!((changed.status, &changed.json()["name"], &changed.json()["created_at"]), (200, &json!("Ann"), &json!(START_TEXT)));
         operator.put(&format!("{path}/bob@example.com"), json!({ "role": "viewer" })).await;
         let listed = operator.get(&path).await.json();
         let emails: Vec<_> = listed["items"].as_array().expect("items").iter().map(|item| item["email"].clone()).collect();
-        assert_eq!((emails, &listed["next_cursor"]), (vec![json!("ann@example.com"), json!("bob@example.com")], &Value::Null));
+        assert_eq!((emails, &listed["next_cursor"]), (vec![json!("Ann@example.com"), json!("bob@example.com")], &Value::Null));
         let removed = operator.delete(&format!("{path}/BOB@example.com")).await;
         assert_eq!((removed.status, removed.bytes.len()), (204, 0));
         operator.delete(&format!("{path}/bob@example.com")).await.assert_problem(404, "not_found");
@@ -32,6 +32,57 @@ on_both_engines! {
         world.save_member(&acme, "bob@example.com", "owner").await;
         assert_eq!(operator.delete(&format!("{path}/ann@example.com")).await.status, 204);
         operator.delete(&format!("{path}/bob@example.com")).await.assert_problem(409, "last_of_role");
+    }
+
+    async fn an_event_of_a_member_tells_role_name_and_clients_that_differ_and_there_is_none_where_nothing_does(world) {
+        world.tick();
+        let partner = world.account("partner", "Partner").await;
+        let (one, two) = (world.account_under("corporate", "One", Some(&partner)).await, world.account_under("corporate", "Two", Some(&partner)).await);
+        world.save_member(&partner, "other@example.com", "partner_admin").await;
+        let path = format!("/v1/accounts/{partner}/members/Agent@example.com");
+        let told = async || {
+            let events = world.operator().get(&format!("/v1/accounts/{partner}/events?limit=200")).await.json();
+            let saved = |event: &&Value| event["action"] == "member.saved" && event["target"] == "Agent@example.com";
+            let events: Vec<_> = events["items"].as_array().expect("items").iter().filter(saved).map(|event| event["detail"].clone()).collect();
+            (events.len(), events[0].clone())
+        };
+        for (number, body, detail) in [
+            (
+                1,
+                json!({ "role": "onboarding_agent", "name": "Ann", "clients": [two, one, two] }),
+                json!({ "role": { "from": null, "to": "onboarding_agent" }, "name": { "from": null, "to": "Ann" }, "clients": { "from": [], "to": [one, two] } }),
+            ),
+            (2, json!({ "role": "onboarding_agent", "clients": [two] }), json!({ "clients": { "from": [one, two], "to": [two] } })),
+            (2, json!({ "role": "onboarding_agent", "name": "Ann", "clients": [two] }), json!({ "clients": { "from": [one, two], "to": [two] } })),
+            (3, json!({ "role": "onboarding_agent", "name": "Bea" }), json!({ "name": { "from": "Ann", "to": "Bea" } })),
+            (
+                4,
+                json!({ "role": "partner_admin" }),
+                json!({ "role": { "from": "onboarding_agent", "to": "partner_admin" }, "clients": { "from": [two], "to": [] } }),
+            ),
+            (5, json!({ "role": "onboarding_agent" }), json!({ "role": { "from": "partner_admin", "to": "onboarding_agent" } })),
+        ] {
+            let saved = world.operator().put(&path, body.clone()).await;
+            assert_eq!(saved.status, if number == 1 { 201 } else { 200 }, "{body}: {saved:?}");
+            assert_eq!(told().await, (number, detail), "{body}");
+        }
+        assert_eq!(world.operator().put(&path, json!({ "role": "onboarding_agent" })).await.json()["clients"], json!([]), "they were taken away");
+    }
+
+    async fn of_two_who_add_the_same_person_at_once_one_is_refused_and_changes_nothing(world) {
+        let acme = world.account("corporate", "Acme").await;
+        world.save_member(&acme, "owner@example.com", "owner").await;
+        let owner = world.member(&acme, "owner@example.com").await;
+        let staff = world.operator_person().await;
+        let (viewer, admin) = ([("email", "bob@example.com"), ("role", "viewer")], [("email", "bob@example.com"), ("role", "admin")]);
+        let as_operator = format!("/operator/accounts/{acme}/members");
+        let answers = tokio::join!(owner.form("/account/members", &viewer), staff.form(&as_operator, &admin));
+        let mut statuses = [answers.0.status, answers.1.status];
+        let role = if answers.0.status == 303 { "viewer" } else { "admin" };
+        statuses.sort_unstable();
+        assert_eq!(statuses, [303, 422]);
+        let listed = world.operator().get(&format!("/v1/accounts/{acme}/members")).await.json();
+        assert_eq!(listed["items"][0]["role"], role, "{listed}");
     }
 
     async fn of_two_owners_removed_at_once_one_stays(world) {

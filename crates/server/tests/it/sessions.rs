@@ -130,6 +130,33 @@ on_both_engines! {
         assert_eq!(world.open(unused.expose().split_once(crate::common::HOST).expect("ours").1).await.status, 410);
     }
 
+    async fn a_session_is_recognised_by_its_browser_and_its_address_wherever_it_is_listed(world) {
+        let acme = acme(&world).await;
+        let (ann, staff) = (world.member(&acme, "ann@example.com").await, world.operator_person().await);
+        let firefox = "Mozilla/5.0 (Windows NT 10.0; Win64; x64; rv:128.0) Gecko/20100101 Firefox/128.0";
+        let script = format!("<script>x</script>{}/1.0", "x".repeat(99));
+        let operators = claviger_server::app::sign_in::create_operator_link(&world.app).await.expect("a link").url;
+        let operators = operators.expose().split_once(crate::common::HOST).expect("ours").1.to_owned();
+        for (path, user_agent, address) in
+            [(link(&world, &acme).await, firefox, "192.0.2.7"), (link(&world, &acme).await, script.as_str(), "2001:db8::7"), (operators, firefox, "192.0.2.8")]
+        {
+            // as a browser opens it itself
+            let opened = world.anyone().with("sec-fetch-site", "none").with("user-agent", user_agent).at(address).get(&path).await;
+            assert_eq!(opened.status, 303, "{opened:?}");
+        }
+        let of_ann = format!("/operator/accounts/{acme}/members/ann@example.com/sessions");
+        for (caller, page) in [(&ann, "/account/sessions"), (&ann, "/account/members/ann@example.com/sessions"), (&staff, of_ann.as_str())] {
+            let text = caller.get(page).await.text();
+            let rows = || text.split("<tr role=\"row\">");
+            assert!(rows().any(|row| row.contains("<bdi>Firefox on Windows</bdi>") && row.contains(">192.0.2.7</code>")), "{page}: {text}");
+            assert!(rows().any(|row| row.contains("script&#62;") && row.contains(">2001:db8::7</code>")), "{page}: {text}");
+            assert!(!text.contains("<script>x") && !text.contains(&"x".repeat(65)), "{page}: {text}");
+            assert_eq!(rows().filter(|row| row.matches(">—<").count() == 2).count(), 1, "of one nobody knows: {page}: {text}");
+        }
+        let own = staff.get("/operator/sessions").await.text();
+        assert!(own.contains("Firefox on Windows") && own.contains(">192.0.2.8</code>") && !own.contains("192.0.2.7"), "{own}");
+    }
+
     async fn signing_out_ends_this_session_and_no_other(world) {
         let acme = acme(&world).await;
         let (here, there) = (world.member(&acme, "ann@example.com").await, world.member(&acme, "ann@example.com").await);

@@ -15,7 +15,7 @@ use claviger_store::{
     Recorded, Store, StoreError, Tx,
     credential::{Material, StoredSecret},
     member::Member,
-    session::Person,
+    session::{Origin, Person},
 };
 use claviger_testkit::postgres::{Cluster, Database};
 

@@ -97,6 +97,7 @@ on_both_engines! {
         let position = reader.position().await.expect("a position");
         assert_eq!(position.rev, place.number("SELECT max(rev) FROM change").await);
         assert_eq!(place.rows("SELECT form FROM credential_secret").await, ["digest"]);
+        assert_eq!(place.number("SELECT count(*) FROM session WHERE source IS NULL AND browser IS NULL").await, 1, "nobody knows");
     }
 
     async fn every_table_of_the_schema_is_known_to_these_tests(place) {

@@ -70,7 +70,7 @@ on_both_engines! {
         let mut tx = store.begin().await.expect("begun");
         tx.save_member(&member(acme.id, "ann@example.com", "owner")).await.expect("saved");
         tx.assign_clients(acme.id, "ann@example.com", &[acme.id]).await.expect("assigned");
-        tx.insert_session(&digest("s"), &person(Some(acme.id), "ann@example.com"), at(0)).await.expect("inserted");
+        tx.insert_session(&digest("s"), &person(Some(acme.id), "ann@example.com"), &Origin::default(), at(0)).await.expect("inserted");
         tx.touch_session(&digest("s"), at(1)).await.expect("touched");
         tx.insert_sign_in_link(&digest("l"), &person(None, "operator"), at(300)).await.expect("inserted");
         tx.remember(&digest("k"), &digest("r"), b"sealed".to_vec(), at(0), at(600)).await.expect("remembered");

@@ -141,7 +141,7 @@ on_both_engines! {
         }
         // begun before 5, or last seen before 15: over
         for (name, begun, seen) in [("too long", 4, 19), ("idle", 6, 14), ("alive", 6, 16)] {
-            tx.insert_session(&digest(name), &person(None, name), at(begun)).await.expect("inserted");
+            tx.insert_session(&digest(name), &person(None, name), &Origin::default(), at(begun)).await.expect("inserted");
             tx.touch_session(&digest(name), at(seen)).await.expect("touched");
         }
         tx.commit_housekeeping().await.expect("committed");
@@ -160,7 +160,7 @@ on_both_engines! {
         for (account, token) in [(acme.id, "acme"), (other.id, "other")] {
             tx.save_member(&member(account, "Ann@example.com", "owner")).await.expect("saved");
             tx.assign_clients(account, "ann@example.com", &[other.id]).await.expect("assigned");
-            tx.insert_session(&digest(token), &person(Some(account), "ann@example.com"), at(0)).await.expect("inserted");
+            tx.insert_session(&digest(token), &person(Some(account), "ann@example.com"), &Origin::default(), at(0)).await.expect("inserted");
             tx.insert_sign_in_link(&digest(token), &person(Some(account), "ann@example.com"), at(300)).await.expect("inserted");
         }
         tx.commit_housekeeping().await.expect("committed");

@@ -95,7 +95,7 @@ pub(in crate::console) async fn new_member(operator: OperatorPerson, Path(id): P
 pub(in crate::console) async fn add_member(operator: OperatorPerson, Path(id): Path<String>, Fields(sent): Fields<Add>) -> Result<Response, Problem> {
     let account = find(&operator, &id).await?;
     let grant = operator.app.permit::<ManageMembers>(&operator.context, operator.grant.actor(), account.id).await?;
-    match members::save(&operator.app, &operator.context, &grant, sent.to_new()).await {
+    match members::add(&operator.app, &operator.context, &grant, sent.to_new()).await {
         Ok(_) => Ok(see(&format!("{}?done=member-saved", href(account.id))).into_response()),
         Err(problem) if matches!(problem.status, 409 | 422) => {
             let status = StatusCode::from_u16(problem.status).unwrap_or(StatusCode::CONFLICT);

@@ -99,6 +99,9 @@ pub(crate) struct SessionsPage {
 #[derive(Debug, Clone)]
 pub(crate) struct SessionRow {
     pub(crate) begun: When,
+    /// The browser and the address that it was begun from, where they are known.
+    pub(crate) browser: Option<String>,
+    pub(crate) source: Option<String>,
     pub(crate) seen: When,
     pub(crate) end_action: Option<String>,
 }
