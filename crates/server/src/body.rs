@@ -65,7 +65,7 @@ pub(crate) fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
 fn refused(error: &serde_path_to_error::Error<serde_json::Error>, bytes: &[u8]) -> Problem {
     let inner = error.inner();
     // a null where a word is wanted is called bad syntax, too
-    if !inner.is_data() && serde_json::from_slice::<serde::de::IgnoredAny>(bytes).is_err() {
+    if !inner.is_data() && serde_json::from_slice::<serde_json::Value>(bytes).is_err() {
         return Problem::new(Code::JsonMalformed, format!("The JSON breaks off or goes wrong at line {}, column {}.", inner.line(), inner.column()));
     }
     let message = inner.to_string();

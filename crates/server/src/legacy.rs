@@ -28,7 +28,8 @@ use crate::{
 /// Answers `checkUser`, and `NEWPASSWORD` of the text protocol, in the form they came in.
 #[utoipa::path(
     post, operation_id = "legacy_call", path = "/legacy", tag = "legacy", request_body(content = String, content_type = "text/xml"),
-    responses((status = 200, description = "The answer, or a fault of the text protocol"), (status = 500, description = "A SOAP fault (SOAP 1.1, section 6.2)"),
+    responses((status = 200, description = "The answer, or a fault of the text protocol", body = String, content_type = "text/xml"),
+        (status = 500, description = "A fault of SOAP (SOAP 1.1, section 6.2), or of plain XML", body = String, content_type = "text/xml"),
         (status = 503, description = "Cannot say"))
 )]
 pub(crate) async fn call(State(app): State<App>, Extension(context): Extension<Context>, body: Body) -> Result<Response, Problem> {

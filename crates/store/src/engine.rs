@@ -124,8 +124,12 @@ impl Store {
         if self.is_shared() {
             return Ok(None);
         }
-        let rows = self.reader().await?.query("PRAGMA quick_check(1)", &[]).await?;
-        let found = rows.into_iter().next().ok_or_else(|| unexpected("a result"))?.text()?;
+        let found = match self.reader().await?.query("PRAGMA quick_check(1)", &[]).await {
+            Ok(rows) => rows.into_iter().next().ok_or_else(|| unexpected("a result"))?.text()?,
+            // so damaged that it cannot even be looked through
+            Err(StoreError::Unusable(found)) => found,
+            Err(error) => return Err(error),
+        };
         Ok((found != "ok").then_some(found))
     }
 

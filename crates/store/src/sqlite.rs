@@ -60,7 +60,9 @@ impl Sqlite {
     /// Moves what the log has into the database's own file, and empties the log: that file alone is all of it then, until the next write.
     pub(crate) async fn empty_log(&self) -> Result<(), StoreError> {
         let guard = self.writer.clone().lock_owned().await;
-        off_thread(move || guard.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())).map_err(|error| failed(&error))).await
+        let is_busy =
+            off_thread(move || guard.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get::<_, i64>(0)).map_err(|error| failed(&error)));
+        if is_busy.await? == 0 { Ok(()) } else { Err(StoreError::Unavailable("another process reads it".into())) }
     }
 }
 

@@ -8,7 +8,10 @@ use std::{
     time::Duration,
 };
 
-use claviger_testkit::{http::Request, process::Server};
+use claviger_testkit::{
+    http::Request,
+    process::{Claviger, Server},
+};
 use data_encoding::BASE64;
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use serde_json::json;
@@ -169,10 +172,34 @@ fn a_server_that_stops_leaves_one_file_and_another_can_be_put_in_its_place() {
 }
 
 #[test]
+fn the_doctor_finds_a_page_that_was_damaged() {
+    let mut server = Server::start(&[]);
+    let office = BackOffice::of(&server);
+    for at in 0..50 {
+        office.corporate(&format!("Northwind {at}"));
+    }
+    assert!(server.terminate().success());
+    let data = server.data().to_str().expect("text").to_owned();
+    let doctor = || Claviger::run(&["doctor", "--data", &data]);
+    assert!(doctor().status.success());
+    let database = server.data().join("claviger.db");
+    let mut bytes = std::fs::read(&database).expect("a database");
+    // the pages after the first ones, of 4 KiB, that hold the schema
+    for page in bytes.chunks_mut(4096).skip(20) {
+        page[..64].fill(0xff);
+    }
+    std::fs::write(&database, bytes).expect("damaged");
+    let said = doctor();
+    assert!(!said.status.success(), "{said:?}");
+    let told = String::from_utf8_lossy(&[said.stdout, said.stderr].concat()).into_owned();
+    assert!(told.contains("damaged") || told.contains("malformed"), "{told}");
+}
+
+#[test]
 fn a_second_server_on_the_same_folder_is_refused() {
     let server = Server::start(&[]);
     let data = server.data().to_str().expect("text");
-    let second = claviger_testkit::process::Claviger::run(&["serve", "--data", data, "--public", "127.0.0.1:0", "--gateway", "127.0.0.1:0"]);
+    let second = Claviger::run(&["serve", "--data", data, "--public", "127.0.0.1:0", "--gateway", "127.0.0.1:0"]);
     assert!(!second.status.success());
     assert!(String::from_utf8_lossy(&second.stderr).contains("another Claviger"), "{second:?}");
 }
@@ -183,7 +210,7 @@ fn a_taken_port_is_named_with_the_flag_that_changes_it() {
     let folder = claviger_testkit::folder::temporary("data");
     let address = server.public("").trim_start_matches("http://").to_owned();
     let data = folder.path().to_str().expect("text");
-    let second = claviger_testkit::process::Claviger::run(&["serve", "--data", data, "--public", &address, "--gateway", "127.0.0.1:0"]);
+    let second = Claviger::run(&["serve", "--data", data, "--public", &address, "--gateway", "127.0.0.1:0"]);
     let said = String::from_utf8_lossy(&second.stderr).into_owned();
     assert!(!second.status.success() && said.contains("--public") && said.contains(&address), "{said}");
 }

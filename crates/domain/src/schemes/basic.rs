@@ -7,7 +7,7 @@ use zeroize::Zeroizing;
 /// The longest pair that is read, colon included.
 const LONGEST: usize = 512;
 
-/// A username and a password, as presented. Wiped when dropped; `Debug` hides the password.
+/// A username and a password, as presented. Wiped when dropped; `Debug` hides both: a key may stand in either.
 pub struct Pair {
     bytes: Zeroizing<Vec<u8>>,
     colon: usize,
@@ -29,7 +29,7 @@ impl Pair {
 
 impl fmt::Debug for Pair {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Pair").field("user", &self.user()).field("password", &"***").finish()
+        f.write_str("Pair(***)")
     }
 }
 
@@ -127,9 +127,8 @@ mod tests {
     }
 
     #[test]
-    fn debug_does_not_show_the_password() {
-        let shown = format!("{:?}", parse(&encoded("someone:hunter2")));
-        assert!(shown.contains("someone") && !shown.contains("hunter2"), "{shown}");
+    fn debug_shows_neither_half() {
+        assert_eq!(format!("{:?}", parse(&encoded("someone:hunter2"))), "Some(Pair(***))");
     }
 
     proptest::proptest! {

@@ -126,7 +126,7 @@ impl KeyView {
 
     /// As a change has left it, which is not looked up again: whatever happens meanwhile, the change was made.
     fn changed(self, after: CredentialView) -> Self {
-        let AccessView::Roles { roles } = after.access else { return self };
+        let roles = if let AccessView::Roles { roles } = after.access { roles } else { self.roles };
         Self { owner: after.label, description: after.description, roles, settles_by: after.settles_by, ..self }
     }
 }

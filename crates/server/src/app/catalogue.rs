@@ -14,6 +14,9 @@ use crate::{
     request::Context,
 };
 
+/// How often an import is compared anew because another came before it.
+const TRIES: usize = 10;
+
 /// What an import did, or would do.
 pub struct Import {
     /// Whether it is in force now.
@@ -31,7 +34,8 @@ pub(crate) async fn current(app: &App) -> Result<Option<Arc<Catalogue>>, Problem
 }
 
 /// Puts the catalogue of an OpenAPI document in force, unless it is only a trial, or would widen a fine-grained credential and nobody accepts that.
-/// What it is compared with is what it replaces: where another is imported meanwhile, it is compared with that one.
+/// What it is compared with is what it replaces: where another is imported meanwhile, it is compared with that one. Credentials count that there
+/// are when it is compared.
 pub(crate) async fn import(
     app: &App,
     context: &Context,
@@ -41,11 +45,12 @@ pub(crate) async fn import(
     accept: bool,
 ) -> Result<Import, Problem> {
     let new = Catalogue::from_openapi(document).map_err(|error| Problem::new(Code::Invalid, error.to_string()))?;
-    loop {
+    for _ in 0..TRIES {
         if let Some(import) = try_import(app, context, grant, &new, trial, accept).await? {
             return Ok(import);
         }
     }
+    Err(Problem::new(Code::Conflict, "Others are importing catalogues at the same time. Look at the one in force, and try again."))
 }
 
 /// None when another catalogue was imported meanwhile.

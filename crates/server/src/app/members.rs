@@ -55,7 +55,7 @@ pub(crate) async fn add(app: &App, context: &Context, grant: &Grant<ManageMember
     let wanted = check(app, grant, new).await?;
     let (tx, before) = lock(app, grant, &wanted.email).await?;
     if let Some(Known { member, .. }) = before {
-        let text = format!("{} is already a member. Their role is changed in the account's list of members.", member.email);
+        let text = format!("{} is already a member. Change their role in the list of members.", member.email);
         return Err(Invalid::new("email", "already_a_member", text).into());
     }
     write(app, context, grant, tx, None, wanted).await

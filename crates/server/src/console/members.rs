@@ -20,7 +20,10 @@ use super::{
     view::{AddMember, ChangeRole, Choice, ConfirmDelete, MemberDialog, MemberRow, MembersPage},
 };
 use crate::{
-    app::members::{self, MemberView, NewMember},
+    app::{
+        App,
+        members::{self, MemberView, NewMember},
+    },
     problem::Problem,
 };
 
@@ -74,7 +77,7 @@ pub(super) async fn add(member: Member, Fields(sent): Fields<Add>) -> Result<Res
 
 pub(super) async fn edit(member: Member, Path(email): Path<String>) -> Result<Page<MembersPage>, Problem> {
     let grant = permit(&member).await?;
-    let dialog = change_role_form(&member, &find(&member, &grant, &email).await?, None);
+    let dialog = role_form(member.kind(), &find(&member.app, &grant, &email).await?, HREF, HREF, None);
     show(&member, &grant, At::default(), Some(dialog)).await.map(page)
 }
 
@@ -85,15 +88,20 @@ pub(super) struct Role {
     role: String,
 }
 
+impl Role {
+    pub(super) fn of(self, member: &MemberView) -> NewMember {
+        NewMember { email: member.email.clone(), role: self.role, name: None, clients: None }
+    }
+}
+
 pub(super) async fn change_role(member: Member, Path(email): Path<String>, Fields(sent): Fields<Role>) -> Result<Response, Problem> {
     let grant = permit(&member).await?;
-    let found = find(&member, &grant, &email).await?;
-    let new = NewMember { email: found.email.clone(), role: sent.role, name: None, clients: None };
-    match members::change(&member.app, &member.context, &grant, new).await {
+    let found = find(&member.app, &grant, &email).await?;
+    match members::change(&member.app, &member.context, &grant, sent.of(&found)).await {
         Ok(_) => Ok(see(&format!("{HREF}?done=member-saved")).into_response()),
         Err(problem) if matches!(problem.status, 409 | 422) => {
             let status = StatusCode::from_u16(problem.status).unwrap_or(StatusCode::CONFLICT);
-            let dialog = change_role_form(&member, &found, Some(problem.detail));
+            let dialog = role_form(member.kind(), &found, HREF, HREF, Some(problem.detail));
             Ok(Page(status, show(&member, &grant, At::default(), Some(dialog)).await?).into_response())
         }
         Err(problem) => Err(problem),
@@ -102,7 +110,7 @@ pub(super) async fn change_role(member: Member, Path(email): Path<String>, Field
 
 pub(super) async fn confirm_removal(member: Member, Path(email): Path<String>) -> Result<Page<MembersPage>, Problem> {
     let grant = permit(&member).await?;
-    let found = find(&member, &grant, &email).await?;
+    let found = find(&member.app, &grant, &email).await?;
     let dialog = ConfirmDelete {
         action: format!("{HREF}/{}/remove", segment(&found.email)),
         cancel_href: HREF.into(),
@@ -126,9 +134,9 @@ pub(super) async fn permit(member: &Member) -> Result<Grant<ManageMembers>, Prob
     member.app.permit::<ManageMembers>(&member.context, member.actor(), member.account().id).await
 }
 
-async fn find(member: &Member, grant: &Grant<ManageMembers>, email: &str) -> Result<MemberView, Problem> {
+pub(super) async fn find(app: &App, grant: &Grant<ManageMembers>, email: &str) -> Result<MemberView, Problem> {
     let folded = email.trim().to_lowercase();
-    let all = members::list(&member.app, grant).await?;
+    let all = members::list(app, grant).await?;
     all.into_iter().find(|view| view.email.to_lowercase() == folded).ok_or_else(Problem::not_found)
 }
 
@@ -138,7 +146,6 @@ async fn show(member: &Member, grant: &Grant<ManageMembers>, at: At, dialog: Opt
     let mut chrome = frame::of_member(member, "Members", Place::Members);
     chrome.notice = frame::notice(at.done.as_deref());
     let rows = members.iter().map(|view| MemberRow {
-        edit_href: Some(format!("{HREF}/{}/role", segment(&view.email))),
         remove_href: (!is_last(member.kind(), &members, view)).then(|| format!("{HREF}/{}/remove", segment(&view.email))),
         ..row(member.kind(), view, HREF, now)
     });
@@ -149,14 +156,14 @@ fn is_last(kind: &Kind, members: &[MemberView], view: &MemberView) -> bool {
     kind.find_role(&view.role).is_some_and(|role| role.at_least_one) && members.iter().filter(|other| other.role == view.role).count() == 1
 }
 
-/// One of the members at `members` as a row, without anything to do to them.
+/// One of the members at `members` as a row, with what everyone may do to them who sees the list.
 pub(super) fn row(kind: &Kind, view: &MemberView, members: &str, now: Timestamp) -> MemberRow {
     MemberRow {
         email: view.email.clone(),
         name: view.name.clone(),
         role_label: kind.find_role(&view.role).map_or_else(|| view.role.clone(), |role| role.name.clone()),
         added: frame::when(view.created_at.parse().unwrap_or(now), now),
-        edit_href: None,
+        edit_href: Some(format!("{members}/{}/role", segment(&view.email))),
         remove_href: None,
         sessions_href: sessions::href_of(members, &view.email),
         sign_in_action: None,
@@ -180,12 +187,13 @@ pub(super) fn add_form(kind: &Kind, action: &str, cancel_href: &str, typed: &Add
     }
 }
 
-fn change_role_form(member: &Member, view: &MemberView, error: Option<String>) -> MemberDialog {
+/// The form that changes the role of one of the members at `members`.
+pub(super) fn role_form(kind: &Kind, view: &MemberView, members: &str, cancel_href: &str, error: Option<String>) -> MemberDialog {
     MemberDialog::ChangeRole(ChangeRole {
-        action: format!("{HREF}/{}/role", segment(&view.email)),
-        cancel_href: HREF.into(),
+        action: format!("{members}/{}/role", segment(&view.email)),
+        cancel_href: cancel_href.to_owned(),
         email: view.email.clone(),
-        roles: roles(member.kind(), &view.role),
+        roles: roles(kind, &view.role),
         error,
     })
 }

@@ -71,6 +71,7 @@ pub(crate) fn routes(app: App) -> Router<App> {
         .route("/operator/accounts/{id}/refusals/{request_id}", get(operator::account::show_refusal))
         .route("/operator/accounts/{id}/members", post(operator::account::add_member))
         .route("/operator/accounts/{id}/members/new", get(operator::account::new_member))
+        .route("/operator/accounts/{id}/members/{email}/role", get(operator::account::edit_member).post(operator::account::change_member))
         .route("/operator/accounts/{id}/members/{email}/sign-in-link", post(operator::account::create_link))
         .route("/operator/accounts/{id}/members/{email}/sessions", get(sessions::list_for_operator).post(sessions::end_all_for_operator))
         .route("/operator/accounts/{id}/members/{email}/sessions/{session}/end", post(sessions::end_for_operator))

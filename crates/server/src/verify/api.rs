@@ -203,11 +203,12 @@ pub(super) async fn read<T: DeserializeOwned>(headers: &HeaderMap, body: Body) -
 pub(super) async fn judged(app: &App, question: Question, request_id: String) -> Result<Answer, Problem> {
     let body = question.body.as_ref().map(|body| data_encoding::BASE64.decode(body.as_bytes()));
     let body = body.transpose().map_err(|_| Invalid::new("body", "not_base64", "The body must be base64, padded (RFC 4648, section 4)."))?;
+    let of_nothing = || Invalid::new("require", "demand_empty", "Each word demands something; leave the list empty where nothing is demanded.");
     if question.require.iter().any(|words| Demand::of(words).is_none()) {
-        return Err(Invalid::new("require", "demand_empty", "Each word demands something; leave the list empty where nothing is demanded.").into());
+        return Err(of_nothing().into());
     }
-    let require = question.require.join(" ");
-    let require = Demand::of(&require).unwrap_or_default();
+    let words = question.require.join(" ");
+    let require = if question.require.is_empty() { Demand::default() } else { Demand::of(&words).ok_or_else(of_nothing)? };
     let request = schemes::Request { method: &question.method, target: &question.path, fields: &question.headers, client_ip: question.client_ip };
     let body = body.as_deref().map_or(signing::Body::NotSeen, signing::Body::Given);
     Ok(match judge(app, &Judged { request, body, require, secure: question.scheme == Scheme::Https, request_id: &request_id }).await {

@@ -58,7 +58,7 @@ pub(crate) async fn answer_envoy<B: HandedBody>(app: &App, request: Request<B>) 
         client_ip: client_ip(headers),
     };
     let body = self::body(&fields, &body);
-    let Ok(require) = fields.demand("x-claviger-require") else {
+    let Some(require) = fields.demand("x-claviger-require") else {
         return Reply::not_asked_properly("X-Claviger-Require may be sent once, and names what the route needs.", &request_id).into_http();
     };
     let reply =

@@ -106,13 +106,12 @@ impl<'a> HeaderFields<'a> {
         self.one(name)?.map_or(Ok(absent), |value| std::str::from_utf8(value).map_err(|_| Repeated))
     }
 
-    /// What is demanded in the field called `name`; nothing where it is absent.
-    ///
-    /// # Errors
-    /// When it is there and demands nothing, or cannot be read in one way.
-    pub(super) fn demand(&self, name: &str) -> Result<Demand<'a>, Repeated> {
-        let Some(value) = self.one(name)? else { return Ok(Demand::default()) };
-        std::str::from_utf8(value).ok().and_then(Demand::of).ok_or(Repeated)
+    /// What is demanded in the field called `name`; nothing where it is absent. None when it is there and demands nothing, or cannot be read in one way.
+    pub(super) fn demand(&self, name: &str) -> Option<Demand<'a>> {
+        match self.one(name).ok()? {
+            None => Some(Demand::default()),
+            Some(value) => Demand::of(std::str::from_utf8(value).ok()?),
+        }
     }
 
     #[inline(always)]

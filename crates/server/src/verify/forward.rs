@@ -35,11 +35,11 @@ pub(crate) async fn answer_forward<B: HandedBody>(app: &App, request: Request<B>
     let request = schemes::Request { method, target, fields: &fields, client_ip: client_ip(headers) };
     // an empty body proves nothing: these gateways hand over one or none, whatever the client sent
     let body = if body.is_empty() { Body::NotSeen } else { Body::Given(&body) };
-    let Some(require) = required(parts.uri.query(), target.split_once('?').map(|(_, query)| query)) else {
+    let required = required(parts.uri.query(), target.split_once('?').map(|(_, query)| query));
+    let Some(require) = required.as_ref().and_then(|words| words.as_deref().map_or(Some(Demand::default()), Demand::of)) else {
         return Reply::not_asked_properly("The address of the check takes ?require= and what the route needs, and nothing else.", &request_id)
             .into_http();
     };
-    let require = Demand::of(&require).unwrap_or_default();
     reply::reply(app, &Question { request, body, require, secure: fields.told("x-forwarded-proto") == Some("https"), request_id: &request_id })
         .await
         .into_http()
@@ -51,18 +51,18 @@ pub(super) fn client_ip(headers: &HeaderMap) -> Option<IpAddr> {
     last.rsplit(',').next()?.trim().parse().ok()
 }
 
-/// The scopes in `?require=`, joined by blanks. None where it asks for something that is no demand, or demands nothing: a demand that is not
-/// understood would be one that is not made.
+/// The scopes in `?require=`, joined by blanks; Some(None) where there is no query. None where it asks for something that is no demand, or demands
+/// nothing: a demand that is not understood would be one that is not made.
 ///
 /// A query that is the client's own was written there by a gateway that was given none (Caddy): it demands nothing, and must not seem to.
-fn required(query: Option<&str>, clients: Option<&str>) -> Option<String> {
+fn required(query: Option<&str>, clients: Option<&str>) -> Option<Option<String>> {
     let pairs: Vec<(String, String)> = query.map_or(Ok(Vec::new()), serde_urlencoded::from_str).ok()?;
-    if query == clients {
+    if query == clients || pairs.is_empty() {
         let seems_to = |(name, _): &(String, String)| name.to_ascii_lowercase().starts_with("require");
-        return (!pairs.iter().any(seems_to)).then(String::new);
+        return (!pairs.iter().any(seems_to)).then_some(None);
     }
     let demands = pairs.into_iter().map(|(name, value)| (name == "require" && Demand::of(&value).is_some()).then_some(value));
-    Some(demands.collect::<Option<Vec<_>>>()?.join(" "))
+    Some(Some(demands.collect::<Option<Vec<_>>>()?.join(" ")))
 }
 
 #[cfg(test)]
@@ -90,9 +90,11 @@ mod tests {
 
     #[test]
     fn what_a_route_needs_is_read_from_the_address_of_the_check() {
-        assert_eq!(required(Some("require=a:b%20c:d&require=e:f"), Some("page=1")).as_deref(), Some("a:b c:d e:f"));
-        assert_eq!(required(None, None).as_deref(), Some(""));
-        assert_eq!(required(None, Some("require=a:b")).as_deref(), Some(""));
+        assert_eq!(required(Some("require=a:b%20c:d&require=e:f"), Some("page=1")), Some(Some("a:b c:d e:f".to_owned())));
+        for nothing in [None, Some("")] {
+            assert_eq!(required(nothing, None), Some(None));
+            assert_eq!(required(nothing, Some("require=a:b")), Some(None));
+        }
         for mistaken in
             ["requires=a:b", "REQUIRE=a:b", "require=", "require=%20", "require=%2C+,", "require=a:b&require=,", "require", "require=a:b&x=y"]
         {
@@ -102,8 +104,10 @@ mod tests {
 
     #[test]
     fn what_the_client_wrote_demands_nothing_and_does_not_seem_to() {
-        for (clients, require) in [("page=1", Some("")), ("", Some("")), ("require=a:b", None), ("page=1&Require=", None), ("%72equire=a:b", None)] {
-            assert_eq!(required(Some(clients), Some(clients)).as_deref(), require, "{clients}");
+        for (clients, require) in
+            [("page=1", Some(None)), ("", Some(None)), ("require=a:b", None), ("page=1&Require=", None), ("%72equire=a:b", None)]
+        {
+            assert_eq!(required(Some(clients), Some(clients)), require, "{clients}");
         }
     }
 }

@@ -32,8 +32,8 @@ pub(crate) async fn answer_nginx(app: &App, headers: &HeaderMap) -> Response<Ful
     let request_id = request::request_id_from(app, fields.told("x-request-id"));
     // what nginx does not tell is nothing: neither a GET, nor the path `/`; who needs not be asked for it passes without
     let asked = (fields.told_or("x-original-method", ""), fields.told_or("x-original-uri", ""), fields.demand("x-claviger-require"));
-    let (Ok(method), Ok(target), Ok(require)) = asked else {
-        let why = "The gateway must send X-Original-Method and X-Original-URI, and X-Claviger-Require where it demands something, each once, in UTF-8 and not empty.";
+    let (Ok(method), Ok(target), Some(require)) = asked else {
+        let why = "The gateway must send X-Original-Method and X-Original-URI, and X-Claviger-Require where it demands something, each once and in UTF-8, and a demand with a word in it.";
         return written(Reply::not_asked_properly(why, &request_id));
     };
     let client_ip = fields.told("x-real-ip").and_then(|ip| ip.parse::<IpAddr>().ok());

@@ -24,7 +24,7 @@ const MOST_OF_ONE: usize = MOST / 8;
 
 /// A verified signature that may not come twice.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Once {
+pub(crate) struct SingleUse {
     pub(crate) credential: CredentialId,
     /// The same for every copy of the request.
     pub(crate) key: [u8; 32],
@@ -78,13 +78,13 @@ impl Replays {
     }
 
     /// Whether [`Self::note`] would say that this signature was seen. Nothing is noted.
-    pub(crate) fn is_seen(&self, once: &Once) -> bool {
+    pub(crate) fn is_seen(&self, once: &SingleUse) -> bool {
         self.seen().has_seen(once)
     }
 
     /// Whether a verified signature is new; it is not from now on.
-    pub(crate) fn note(&self, once: &Once, now: Timestamp) -> Answer {
-        let Once { credential, key, signed_at } = *once;
+    pub(crate) fn note(&self, once: &SingleUse, now: Timestamp) -> Answer {
+        let SingleUse { credential, key, signed_at } = *once;
         let mut seen = self.seen();
         if seen.has_seen(once) {
             return Answer::Seen;
@@ -117,7 +117,7 @@ impl Replays {
 }
 
 impl Seen {
-    fn has_seen(&self, once: &Once) -> bool {
+    fn has_seen(&self, once: &SingleUse) -> bool {
         // HTTP dates have whole seconds
         once.signed_at + Duration::from_secs(1) <= self.since || self.of_each.get(&once.credential).is_some_and(|of_it| of_it.contains_key(&once.key))
     }
@@ -161,7 +161,7 @@ mod tests {
     }
 
     fn note(replays: &Replays, credential: CredentialId, key: [u8; 32], signed_at: Timestamp, now: Timestamp) -> Answer {
-        replays.note(&Once { credential, key, signed_at }, now)
+        replays.note(&SingleUse { credential, key, signed_at }, now)
     }
 
     fn seconds(count: u64) -> Duration {

@@ -64,25 +64,27 @@ pub(super) async fn key(app: &App, purpose: Purpose, text: &str, moment: Moment)
 /// its secret must not travel.
 pub(super) async fn pair(app: &App, pair: &Pair, client_ip: Option<IpAddr>, moment: Moment) -> Result<Proven<'static>, No> {
     let (user, secret) = (pair.user(), pair.password());
+    // before any name is looked for: a key is looked up by its own, and is never taken for the name of somebody
+    if let Some(text) = key_in(app, user, secret)? {
+        return key(app, Purpose::ApiKey, text, moment).await.map(Proven::from);
+    }
     let in_memory = app.index.in_memory(user, moment.reading)?;
     let (was_found, has_own_name) = (in_memory.is_some(), || app.format.is_public_id(Purpose::Basic, user));
     if in_memory.as_ref().map_or_else(has_own_name, |entry| entry.kind == Kind::Basic) {
         let is_ours = || (!was_found || has_own_name()) && app.format.is_secret(secret);
         return prove(app, (Kind::Basic, user), in_memory, secret, is_ours, moment.now).await.map(Proven::from);
     }
-    if let Some(text) = key_in(app, user, secret) {
-        return key(app, Purpose::ApiKey, text, moment).await.map(Proven::from);
-    }
     Box::pin(password(app, user, &Plain::new(secret.to_owned()), client_ip)).await.map(Proven::from)
 }
 
 /// The API key that stands in a pair, as clients send it that know only pairs: as the user without a password, or as the password of whomever.
-fn key_in<'a>(app: &App, user: &'a str, secret: &'a str) -> Option<&'a str> {
+fn key_in<'a>(app: &App, user: &'a str, secret: &'a str) -> Result<Option<&'a str>, Refusal> {
     let is_key = |text| app.format.public_part(Purpose::ApiKey, text).is_some();
     match (is_key(user), is_key(secret)) {
-        (true, false) => secret.is_empty().then_some(user),
-        (false, true) => Some(secret),
-        _ => None,
+        (false, false) => Ok(None),
+        (false, true) => Ok(Some(secret)),
+        (true, false) if secret.is_empty() => Ok(Some(user)),
+        (true, _) => Err(Refusal::Unauthenticated),
     }
 }
 

@@ -16,7 +16,7 @@ use claviger_domain::{
 use super::{
     Moment, No, Proven, Question, RefusedSignature, Special,
     entry::nobodys_key,
-    replays::{self, Once},
+    replays::{self, SingleUse},
     silence,
 };
 use crate::app::App;
@@ -32,7 +32,7 @@ pub(super) enum Signed<'a> {
 pub(super) struct Verified<'a> {
     pub(super) signed: Signed<'a>,
     /// Where it may not come twice.
-    once: Option<Once>,
+    once: Option<SingleUse>,
 }
 
 impl Verified<'_> {
@@ -159,7 +159,7 @@ pub(super) async fn prove<'a, F: Fields>(app: &App, signed: Signed<'a>, question
                 let entry = entry.clone().ok_or(Refusal::Unauthenticated)?;
                 let special = verified.content_digest.map(|digest| Box::new(Special { content_digest: Some(digest.text()), ..Special::default() }));
                 let comes_once = entry.refuse_replays || signed.has_nonce();
-                let once = comes_once.then(|| Once { credential: entry.id, key: signed.replay_key(), signed_at: verified.signed_at });
+                let once = comes_once.then(|| SingleUse { credential: entry.id, key: signed.replay_key(), signed_at: verified.signed_at });
                 return Ok(Proven { secret, special, signed: Some(Box::new(Verified { signed, once })), ..Proven::from(entry) });
             }
             Err(why) => failure = Some(why),

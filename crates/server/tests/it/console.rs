@@ -298,6 +298,17 @@ async fn adding_who_is_a_member_already_changes_nothing_of_them_and_says_so_besi
         assert!(between(&text, "name=\"role\" value=\"partner_admin\"", ">").contains("checked"), "{text}");
     }
     assert_eq!((world.operator().get(&path).await.json(), world.actions(&partner).await), before);
+    // the operator's people change a role where the account's own do
+    let page = staff.get(&format!("/operator/accounts/{partner}")).await.text();
+    let role = format!("/operator/accounts/{partner}/members/Ann@example.com/role");
+    assert!(page.contains(&role), "{page}");
+    assert!(staff.get(&role).await.text().contains(&format!("action=\"{role}\"")));
+    assert_eq!(staff.form(&role, &[("role", "nonsense")]).await.status, 422);
+    assert_eq!(staff.form(&role, &[("role", "partner_admin")]).await.status, 303);
+    assert_eq!(staff.form(&role.replace("Ann", "nobody"), &[("role", "partner_admin")]).await.status, 404);
+    let members = world.operator().get(&path).await.json();
+    let ann = members["items"].as_array().expect("members").iter().find(|member| member["email"] == "Ann@example.com");
+    assert_eq!(ann.expect("a member")["role"], "partner_admin", "{members}");
 }
 
 #[tokio::test]

@@ -19,7 +19,7 @@ use crate::{
 };
 
 /// Every verb with what it is sent; the path's `{…}` say what it is about.
-const VERBS: [(&str, &str, &str); 137] = [
+const VERBS: [(&str, &str, &str); 139] = [
     ("GET", "/", ""),
     ("GET", "/account", ""),
     ("GET", "/account/members", ""),
@@ -50,6 +50,8 @@ const VERBS: [(&str, &str, &str); 137] = [
     ("GET", "/operator/accounts/{id}/suspend", ""),
     ("POST", "/operator/accounts/{id}/members", "email=new@example.com&role={role}"),
     ("GET", "/operator/accounts/{id}/members/new", ""),
+    ("GET", "/operator/accounts/{id}/members/{email}/role", ""),
+    ("POST", "/operator/accounts/{id}/members/{email}/role", "role={role}"),
     ("POST", "/operator/accounts/{id}/members/{email}/sign-in-link", ""),
     ("GET", "/v1/accounts", ""),
     ("POST", "/v1/accounts", r#"{"kind":"corporate","name":"New"}"#),

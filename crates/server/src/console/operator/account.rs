@@ -23,7 +23,7 @@ use crate::{
         account::status,
         credentials as list, frame,
         frame::Place,
-        members::{Add, add_form, row as member_row, segment},
+        members::{Add, Role, add_form, find as find_member, role_form, row as member_row, segment},
         page, refusals, see,
         session::OperatorPerson,
         told,
@@ -106,6 +106,35 @@ pub(in crate::console) async fn add_member(operator: OperatorPerson, Path(id): P
     }
 }
 
+pub(in crate::console) async fn edit_member(
+    operator: OperatorPerson,
+    Path((id, email)): Path<(String, String)>,
+) -> Result<Page<OperatorAccountPage>, Problem> {
+    let account = find(&operator, &id).await?;
+    let grant = operator.app.permit::<ManageMembers>(&operator.context, operator.grant.actor(), account.id).await?;
+    let dialog = role_dialog(&operator, &account, &find_member(&operator.app, &grant, &email).await?, None)?;
+    render(&operator, account, At::default(), Some(dialog)).await.map(page)
+}
+
+pub(in crate::console) async fn change_member(
+    operator: OperatorPerson,
+    Path((id, email)): Path<(String, String)>,
+    Fields(sent): Fields<Role>,
+) -> Result<Response, Problem> {
+    let account = find(&operator, &id).await?;
+    let grant = operator.app.permit::<ManageMembers>(&operator.context, operator.grant.actor(), account.id).await?;
+    let found = find_member(&operator.app, &grant, &email).await?;
+    match members::change(&operator.app, &operator.context, &grant, sent.of(&found)).await {
+        Ok(_) => Ok(see(&format!("{}?done=member-saved", href(account.id))).into_response()),
+        Err(problem) if matches!(problem.status, 409 | 422) => {
+            let status = StatusCode::from_u16(problem.status).unwrap_or(StatusCode::CONFLICT);
+            let dialog = role_dialog(&operator, &account, &found, Some(problem.detail))?;
+            Ok(Page(status, render(&operator, account, At::default(), Some(dialog)).await?).into_response())
+        }
+        Err(problem) => Err(problem),
+    }
+}
+
 pub(in crate::console) async fn create_link(
     operator: OperatorPerson,
     Path((id, email)): Path<(String, String)>,
@@ -171,6 +200,16 @@ fn confirm(account: &Account, heading: String, text: String, button: String, fie
 fn member_form(operator: &OperatorPerson, account: &Account, typed: &Add, problem: Option<&Problem>) -> Result<OperatorAccountDialog, Problem> {
     let href = href(account.id);
     Ok(OperatorAccountDialog::Member(MemberDialog::Add(add_form(&kind(operator, account)?, &format!("{href}/members"), &href, typed, problem))))
+}
+
+fn role_dialog(
+    operator: &OperatorPerson,
+    account: &Account,
+    member: &members::MemberView,
+    error: Option<String>,
+) -> Result<OperatorAccountDialog, Problem> {
+    let href = href(account.id);
+    Ok(OperatorAccountDialog::Member(role_form(&kind(operator, account)?, member, &format!("{href}/members"), &href, error)))
 }
 
 async fn render(operator: &OperatorPerson, account: Account, at: At, dialog: Option<OperatorAccountDialog>) -> Result<OperatorAccountPage, Problem> {
