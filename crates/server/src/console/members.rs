@@ -163,7 +163,7 @@ pub(super) fn row(kind: &Kind, view: &MemberView, members: &str, now: Timestamp)
         name: view.name.clone(),
         role_label: kind.find_role(&view.role).map_or_else(|| view.role.clone(), |role| role.name.clone()),
         added: frame::when(view.created_at.parse().unwrap_or(now), now),
-        edit_href: Some(format!("{members}/{}/role", segment(&view.email))),
+        edit_href: format!("{members}/{}/role", segment(&view.email)),
         remove_href: None,
         sessions_href: sessions::href_of(members, &view.email),
         sign_in_action: None,

@@ -75,7 +75,7 @@ pub(crate) struct MemberRow {
     pub(crate) name: Option<String>,
     pub(crate) role_label: String,
     pub(crate) added: When,
-    pub(crate) edit_href: Option<String>,
+    pub(crate) edit_href: String,
     pub(crate) remove_href: Option<String>,
     /// Where their sessions are.
     pub(crate) sessions_href: String,
