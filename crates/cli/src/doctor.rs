@@ -3,7 +3,7 @@ use std::{collections::BTreeSet, time::Duration};
 
 use claviger_server::{
     app::{App, cluster::weaknesses},
-    cluster::{LeaseClock, Mode},
+    cluster::{LeaseClock, Mode, agreement},
 };
 use claviger_store::lease::{About, Cluster, Node, differing};
 
@@ -142,7 +142,7 @@ fn of_the_settings(app: &App, nodes: &[Node]) -> Vec<Finding> {
     let Some((first, others)) = nodes.split_first() else { return Vec::new() };
     let names = |names: BTreeSet<&str>| names.into_iter().collect::<Vec<_>>().join(", ");
     let among = names(others.iter().flat_map(|node| differing(&first.agreement.should, &node.agreement.should)).collect());
-    let own = app.agreement();
+    let own = agreement::of(app);
     let ours = names(nodes.iter().flat_map(|node| differing(&own.should, &node.agreement.should)).collect());
     let mut found = Vec::new();
     found.push(match among.as_str() {

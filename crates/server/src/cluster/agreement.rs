@@ -10,16 +10,9 @@ use crate::{app::App, config::Shown as _};
 /// Between looks at nodes that are set otherwise and may be dead.
 const PAUSE: Duration = Duration::from_millis(100);
 
-impl App {
-    /// What a node with these settings tells of them.
-    #[must_use]
-    pub fn agreement(&self) -> Agreement {
-        of(self)
-    }
-}
-
-/// What this node tells of its settings.
-pub(super) fn of(app: &App) -> Agreement {
+/// What a node with these settings tells of them.
+#[must_use]
+pub fn of(app: &App) -> Agreement {
     let settings = &app.settings;
     let word = |(name, value): (&str, Option<String>)| {
         let told = format!("setting {name} {}", value.unwrap_or_default());

@@ -15,7 +15,7 @@ use claviger_store::{Store, StoreError, lease, revision::Position};
 use prometheus_client::metrics::histogram::Histogram;
 use tokio::sync::watch;
 
-mod agreement;
+pub mod agreement;
 pub mod canary;
 mod clock;
 mod driver;
